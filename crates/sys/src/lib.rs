@@ -7,6 +7,7 @@ extern crate alloc;
 
 pub mod error;
 pub mod file;
+pub mod raw;
 pub mod root;
 
 pub use error::{Error, Result};
