@@ -5,6 +5,7 @@
 #![no_std]
 extern crate alloc;
 
+pub mod bpf;
 pub mod error;
 pub mod file;
 pub mod raw;
