@@ -4,7 +4,40 @@
 #![no_std]
 #![forbid(unsafe_code)]
 extern crate alloc;
+#[cfg(test)]
+extern crate std;
 
+pub mod caps;
+mod closed;
+pub mod config;
+mod error;
+pub mod linux;
+mod map;
+pub mod mount;
+mod parse;
 mod place;
+pub mod process;
+pub mod resources;
+pub mod seccomp;
+mod text;
 
+pub use caps::{CapSet, Capabilities};
+pub use config::{Hook, Hooks, Root, Spec};
+pub use error::{Error, Kind};
+pub use linux::{
+    Device, DeviceType, IdMap, IntelRdt, Linux, MemoryPolicy, MemoryPolicyFlag, MemoryPolicyMode,
+    Namespace, NamespaceType, NetDevice, Personality, PersonalityDomain, Propagation, TimeOffset,
+    TimeOffsets,
+};
+pub use map::Map;
+pub use mount::Mount;
 pub use place::Place;
+pub use process::{
+    ConsoleSize, CpuAffinity, IoClass, IoPriority, Process, Rlimit, RlimitKind, Scheduler,
+    SchedulerFlag, SchedulerPolicy, User,
+};
+pub use resources::{
+    Access, BlockIo, Cpu, DeviceRule, DeviceRuleType, HugepageLimit, InterfacePriority, Memory,
+    Network, Pids, Rdma, Resources, ThrottleDevice, WeightDevice,
+};
+pub use text::Str;

@@ -19,12 +19,20 @@ pub struct Place {
 impl Place {
     /// A field of the document, by its dotted path.
     pub const fn field(field: &'static str) -> Self {
-        Self { field, index: None, rest: "" }
+        Self {
+            field,
+            index: None,
+            rest: "",
+        }
     }
 
     /// The element `index` of the list `field`.
     pub fn item(field: &'static str, index: usize) -> Self {
-        Self { field, index: u32::try_from(index).ok(), rest: "" }
+        Self {
+            field,
+            index: u32::try_from(index).ok(),
+            rest: "",
+        }
     }
 
     /// The same place, one field further down.
