@@ -54,8 +54,8 @@ pub mod fault {
     pub const FAIL: u32 = 1;
     /// The child kills itself with SIGKILL before the step.
     pub const KILL: u32 = 2;
-    /// The child kills its parent, the runtime, with SIGKILL before the step, and goes on.
-    pub const KILL_PARENT: u32 = 3;
+    /// The child waits before the step for ever; the engine, which watches the report, kills itself.
+    pub const HOLD: u32 = 3;
 }
 
 /// The part of an op that failed, for messages.
@@ -76,6 +76,8 @@ pub mod part {
     pub const PARENT: u32 = 6;
     /// Checking that a look-up gave what it must.
     pub const CHECK: u32 = 7;
+    /// A hook's wait status stands in place of the errno.
+    pub const STATUS: u32 = 8;
 }
 
 /// One step. What the numbers and texts mean is said at each [`Code`].

@@ -1,0 +1,46 @@
+//! The first process of a container: a static program of its own, executed from a sealed memory file.
+//!
+//! It has no allocator, no locks and no words: it runs the ops of a script one after the other, and
+//! says in two integers which one failed and why. The parent owns all messages.
+#![no_std]
+#![no_main]
+
+#[path = "../../../sys/src/bare.rs"]
+mod bare;
+mod init;
+mod inside;
+mod mounts;
+#[path = "../op.rs"]
+mod op;
+mod payload;
+mod process;
+#[path = "../../../sys/src/raw.rs"]
+mod raw;
+mod script;
+#[path = "../../../sys/src/startup.rs"]
+mod startup;
+mod steps;
+mod terminal;
+
+use script::Script;
+
+/// Arguments: the script's descriptor, in decimal.
+fn run(arguments: startup::Arguments) -> i32 {
+    const PR_SET_DUMPABLE: u64 = 4;
+    let _ = bare::prctl(PR_SET_DUMPABLE, 0, 0);
+    let Some(fd) = arguments.get(1).and_then(decimal) else { return 125 };
+    let _ = bare::set_cloexec(fd, true);
+    let Some(script) = Script::map(fd) else { return 125 };
+    let mut child = steps::Child::new(script, fd);
+    child.run();
+    125
+}
+
+fn decimal(text: &core::ffi::CStr) -> Option<i32> {
+    text.to_str().ok()?.parse().ok()
+}
+
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    bare::exit(125)
+}

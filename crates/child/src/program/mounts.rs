@@ -1,0 +1,391 @@
+//! Steps that arrange the file systems.
+
+use core::ffi::CStr;
+
+use crate::bare::flags::{
+    MNT_DETACH, MOUNT_ATTR_RDONLY, MS_MOVE, MS_RDONLY, MS_REC, MS_SLAVE,
+    O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_PATH, O_RDONLY, O_WRONLY, S_IFDIR, S_IFMT,
+};
+use crate::bare::{self, AT_FDCWD, Fd, MountAttributes, errno};
+use crate::inside::{Make, PathBuffer};
+use crate::op::{Code, Op, flag, part};
+use crate::steps::{Child, Failure, In, Step};
+
+const NULL_DEVICE: u64 = 1 << 8 | 3;
+
+/// How to leave the host's root; the numbers are those of [`Code::EnterRoot`].
+const PIVOT: u64 = 0;
+const MOVE: u64 = 1;
+const CHROOT: u64 = 2;
+const ALREADY_INSIDE: u64 = 3;
+
+impl Child {
+    /// Runs a step of this file.
+    pub fn file_system_step(&mut self, code: Code, op: &Op) -> Step {
+        match code {
+            Code::Root => self.root_from_directory(op),
+            Code::RootOverlay => self.root_from_overlay(op),
+            Code::Mount => self.mount(op),
+            Code::Bind => self.bind(op),
+            Code::Attributes => self.attributes(op),
+            Code::Node => self.node(op),
+            Code::Link => self.link(op),
+            Code::Mask => self.mask(op),
+            Code::ReadOnly => self.read_only(op),
+            Code::EnterRoot => self.enter_root(op),
+            Code::CopyUp => self.copy_up(op),
+            Code::Directory => self.directory(op),
+            _ => self.overlay(op),
+        }
+    }
+
+    /// The root must be a mount point of its own for pivot_root. The copy's descriptor goes on
+    /// naming the mount after it was attached, so nothing has to be looked up again.
+    fn root_from_directory(&mut self, op: &Op) -> Step {
+        let path = self.script.text(op.s[0]);
+        let tree = if op.n[2] == 1 {
+            op.n[1] as Fd
+        } else {
+            bare::open_tree(AT_FDCWD, path, op.n[0] == 1).part(part::SOURCE)?
+        };
+        let target = bare::openat(AT_FDCWD, path, O_PATH | O_DIRECTORY, 0).part(part::TARGET)?;
+        bare::move_mount(tree, target)?;
+        bare::close(target);
+        self.root.fd = tree;
+        Ok(())
+    }
+
+    fn root_from_overlay(&mut self, op: &Op) -> Step {
+        let target = bare::openat(AT_FDCWD, self.script.text(op.s[0]), O_PATH | O_DIRECTORY, 0)
+            .part(part::TARGET)?;
+        self.mount_overlay_on(target, op)?;
+        let path = self.script.text(op.s[0]);
+        self.root.fd = bare::openat(AT_FDCWD, path, O_PATH | O_DIRECTORY, 0).part(part::TARGET)?;
+        Ok(())
+    }
+
+    fn overlay(&mut self, op: &Op) -> Step {
+        let target = self.target(op, op.s[0], Make::Directory(0o755))?;
+        self.mount_overlay_on(target, op)
+    }
+
+    /// mount(2) takes one page of options, so that paths in them are relative to a directory that
+    /// holds the layers; the target is reached by descriptor.
+    fn mount_overlay_on(&mut self, target: Fd, op: &Op) -> Step {
+        if let Some(base) = self.script.some_text(op.s[2]) {
+            bare::chdir(base).part(part::SOURCE)?;
+        }
+        let options = self.script.some_text(op.s[1]);
+        let mut name = PathBuffer::new(c"/proc/self/fd/")?;
+        descriptor_path(&mut name, target)?;
+        bare::mount(Some(c"overlay"), name.as_text(), Some(c"overlay"), op.n[0], options)?;
+        bare::close(target);
+        self.root.forget();
+        Ok(())
+    }
+
+    /// Looks a target up, or makes it.
+    fn target(&self, op: &Op, path: crate::op::Span, make: Make) -> Result<Fd, Failure> {
+        let path = self.script.text(path);
+        if op.flags & flag::REAL_DIRECTORY != 0 {
+            match self.root.open_real_directory(path) {
+                Err(errno::ENOENT) => {}
+                other => return other.part(part::TARGET),
+            }
+        }
+        let make = if op.flags & flag::NO_CREATE != 0 { Make::Nothing } else { make };
+        let fd = self.root.open_or_make(path, make).part(part::TARGET)?;
+        self.check_not_in_proc(op, fd, path)?;
+        Ok(fd)
+    }
+
+    /// A target that ended on a procfs by way of links in the root would let an image redirect what
+    /// the runtime writes there.
+    fn check_not_in_proc(&self, op: &Op, fd: Fd, path: &CStr) -> Step {
+        if op.flags & flag::PROC_ALLOWED == 0
+            && path.to_bytes().starts_with(b"/proc") == false
+            && bare::fs_magic(fd).part(part::CHECK)? == bare::flags::PROC_SUPER_MAGIC
+        {
+            return Err(Failure { part: part::CHECK, errno: errno::EXDEV });
+        }
+        Ok(())
+    }
+
+    /// The target becomes the working directory and is mounted upon as `.`, so that no path is
+    /// walked a second time.
+    fn mount(&mut self, op: &Op) -> Step {
+        let target = self.target(op, op.s[2], Make::Directory(0o755))?;
+        bare::fchdir(target).part(part::TARGET)?;
+        bare::close(target);
+        self.root.forget();
+        let kind = self.script.some_text(op.s[0]);
+        let source = self.script.some_text(op.s[1]);
+        let data = self.script.some_text(op.s[3]);
+        match bare::mount(source, c".", kind, op.n[0], data) {
+            Err(errno::EROFS | errno::EACCES) if op.flags & flag::RETRY_READ_ONLY != 0 => {
+                bare::mount(source, c".", kind, op.n[0] | MS_RDONLY, data)?;
+            }
+            other => other?,
+        }
+        Ok(())
+    }
+
+    fn bind(&mut self, op: &Op) -> Step {
+        let recursive = op.flags & flag::RECURSIVE != 0;
+        let tree = match self.bind_source(op, recursive) {
+            Err(Failure { errno: errno::ENOENT, .. }) if op.flags & flag::OPTIONAL != 0 => return Ok(()),
+            other => other?,
+        };
+        let directory = bare::fstat(tree).part(part::SOURCE)?.mode & S_IFMT == S_IFDIR;
+        let make = if directory { Make::Directory(0o755) } else { Make::File };
+        set_attributes(tree, op.n[1], false)?;
+        set_attributes(tree, op.n[2], true)?;
+        let target = self.target(op, op.s[1], make)?;
+        bare::move_mount(tree, target)?;
+        bare::close(target);
+        bare::close(tree);
+        self.root.forget();
+        Ok(())
+    }
+
+    fn bind_source(&self, op: &Op, recursive: bool) -> Result<Fd, Failure> {
+        if op.n[0] != 0 {
+            return Ok((op.n[0] - 1) as Fd);
+        }
+        let path = self.script.text(op.s[0]);
+        if op.flags & flag::SOURCE_INSIDE == 0 {
+            return bare::open_tree(AT_FDCWD, path, recursive).part(part::SOURCE);
+        }
+        let found = self.root.open(path, O_PATH).part(part::SOURCE)?;
+        let tree = bare::open_tree(found, c"", recursive).part(part::SOURCE);
+        bare::close(found);
+        tree
+    }
+
+    fn attributes(&mut self, op: &Op) -> Step {
+        let target = self.root.open(self.script.text(op.s[1]), O_PATH).part(part::TARGET)?;
+        let wanted = MountAttributes {
+            set: op.n[0],
+            clear: op.n[1],
+            propagation: op.n[2],
+            ..MountAttributes::default()
+        };
+        bare::mount_setattr(target, op.flags & flag::RECURSIVE != 0, &wanted)?;
+        bare::close(target);
+        Ok(())
+    }
+
+    fn node(&mut self, op: &Op) -> Step {
+        let path = self.script.text(op.s[1]);
+        let mut buffer = PathBuffer::new(c"")?;
+        let (dir, name) = self.root.parent(path, &mut buffer).part(part::TARGET)?;
+        match bare::mknodat(dir, name, op.n[0] as u32, op.n[1]) {
+            Err(errno::EEXIST) => self.same_node(dir, name, op)?,
+            other => other?,
+        }
+        let (uid, gid) = ((op.n[2] >> 32) as u32, op.n[2] as u32);
+        if (uid, gid) != (0, 0) {
+            bare::chownat(dir, name, uid, gid)?;
+        }
+        self.root.done_with(dir);
+        Ok(())
+    }
+
+    /// A node that is there already must be the one that was asked for.
+    fn same_node(&self, dir: Fd, name: &CStr, op: &Op) -> Step {
+        let fd = bare::openat(dir, name, O_PATH | O_NOFOLLOW, 0).part(part::CHECK)?;
+        let found = bare::fstat(fd).part(part::CHECK)?;
+        bare::close(fd);
+        let same = found.mode & S_IFMT == op.n[0] as u32 & S_IFMT && found.device == op.n[1];
+        if same { Ok(()) } else { Err(Failure { part: part::CHECK, errno: errno::EEXIST }) }
+    }
+
+    fn link(&mut self, op: &Op) -> Step {
+        let mut buffer = PathBuffer::new(c"")?;
+        let path = self.script.text(op.s[1]);
+        let (dir, name) = self.root.parent(path, &mut buffer).part(part::TARGET)?;
+        match bare::symlinkat(self.script.text(op.s[0]), dir, name) {
+            Ok(()) | Err(errno::EEXIST) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+        self.root.done_with(dir);
+        Ok(())
+    }
+
+    /// The cover comes from the runtime: a null device that was checked, or an empty read-only tmpfs.
+    fn mask(&mut self, op: &Op) -> Step {
+        let target = match self.root.open(self.script.text(op.s[1]), O_PATH) {
+            Err(errno::ENOENT | errno::ENOTDIR) => return Ok(()),
+            other => other.part(part::TARGET)?,
+        };
+        let directory = bare::fstat(target).part(part::TARGET)?.mode & S_IFMT == S_IFDIR;
+        let cover = if directory { self.empty_directory() } else { self.null_device() };
+        bare::move_mount(cover.part(part::SOURCE)?, target)?;
+        bare::close(target);
+        Ok(())
+    }
+
+    fn empty_directory(&mut self) -> bare::Result<Fd> {
+        if self.root.empty < 0 {
+            self.root.empty = bare::detached_mount(c"tmpfs", MOUNT_ATTR_RDONLY)?;
+        }
+        bare::open_tree(self.root.empty, c"", false)
+    }
+
+    fn null_device(&mut self) -> bare::Result<Fd> {
+        if self.root.null < 0 {
+            let null = self.root.open(c"/dev/null", O_PATH | O_NOFOLLOW)?;
+            if bare::fstat(null)?.device != NULL_DEVICE {
+                return Err(errno::EINVAL);
+            }
+            self.root.null = null;
+        }
+        bare::open_tree(self.root.null, c"", false)
+    }
+
+    fn read_only(&mut self, op: &Op) -> Step {
+        let target = match self.root.open(self.script.text(op.s[1]), O_PATH) {
+            Err(errno::ENOENT | errno::ENOTDIR) => return Ok(()),
+            other => other.part(part::TARGET)?,
+        };
+        let tree = bare::open_tree(target, c"", true).part(part::SOURCE)?;
+        set_attributes(tree, MOUNT_ATTR_RDONLY, true)?;
+        bare::move_mount(tree, target)?;
+        bare::close(tree);
+        bare::close(target);
+        Ok(())
+    }
+
+    fn enter_root(&mut self, op: &Op) -> Step {
+        match op.n[0] {
+            PIVOT => self.pivot()?,
+            MOVE => {
+                bare::fchdir(self.root.fd)?;
+                bare::mount(Some(c"."), c"/", None, MS_MOVE, None)?;
+                bare::chroot(c".")?;
+            }
+            CHROOT => {
+                bare::fchdir(self.root.fd)?;
+                bare::chroot(c".")?;
+            }
+            ALREADY_INSIDE => {}
+            _ => return Err(errno::EINVAL.into()),
+        }
+        bare::chdir(c"/")?;
+        if op.n[0] == ALREADY_INSIDE {
+            self.root.fd = bare::openat(AT_FDCWD, c"/", O_PATH | O_DIRECTORY, 0)?;
+        }
+        Ok(())
+    }
+
+    /// The old root lies under the new one for a moment; it is cut loose as a slave, so that nothing
+    /// of this reaches the host.
+    fn pivot(&mut self) -> Step {
+        bare::fchdir(self.root.fd)?;
+        bare::pivot_root(c".", c".")?;
+        bare::mount(None, c".", None, MS_SLAVE | MS_REC, None)?;
+        bare::umount(c".", MNT_DETACH)?;
+        Ok(())
+    }
+
+    fn directory(&mut self, op: &Op) -> Step {
+        let made = self.target(op, op.s[1], Make::Directory(op.n[0] as u32))?;
+        bare::close(made);
+        Ok(())
+    }
+
+    /// Copies one directory level with plain files, links and directories into a fresh tmpfs.
+    fn copy_up(&mut self, op: &Op) -> Step {
+        let from = op.n[0] as Fd;
+        let to = self.root.open(self.script.text(op.s[1]), O_RDONLY | O_DIRECTORY).part(part::TARGET)?;
+        copy_tree(from, to, 0).map_err(Failure::from)
+    }
+}
+
+fn set_attributes(tree: Fd, packed: u64, recursive: bool) -> Step {
+    if packed == 0 {
+        return Ok(());
+    }
+    let wanted = MountAttributes {
+        set: packed & 0xffff_ffff,
+        clear: packed >> 32,
+        ..MountAttributes::default()
+    };
+    bare::mount_setattr(tree, recursive, &wanted).part(part::ATTRIBUTES)
+}
+
+/// `/proc/self/fd/N` of the host's procfs, which is still there when this is used.
+fn descriptor_path(buffer: &mut PathBuffer, fd: Fd) -> bare::Result<()> {
+    let mut digits = [0u8; 10];
+    let mut at = digits.len();
+    let mut rest = fd.unsigned_abs();
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    buffer.set(&[b"/proc/self/fd/", &digits[at..]])
+}
+
+const DEEPEST_COPY: u32 = 16;
+
+fn copy_tree(from: Fd, to: Fd, depth: u32) -> bare::Result<()> {
+    if depth > DEEPEST_COPY {
+        return Err(errno::ELOOP);
+    }
+    let mut entries = [0u8; 4096];
+    loop {
+        let filled = bare::getdents(from, &mut entries)?;
+        if filled == 0 {
+            return Ok(());
+        }
+        let mut at = 0;
+        while at + 19 < filled {
+            let size = usize::from(u16::from_ne_bytes([entries[at + 16], entries[at + 17]]));
+            let kind = entries[at + 18];
+            let name = CStr::from_bytes_until_nul(&entries[at + 19..at + size]).unwrap_or(c"");
+            if !matches!(name.to_bytes(), b"" | b"." | b"..") {
+                copy_entry(from, to, name, kind, depth)?;
+            }
+            at += size.max(1);
+        }
+    }
+}
+
+const DT_DIR: u8 = 4;
+const DT_REG: u8 = 8;
+const DT_LNK: u8 = 10;
+
+fn copy_entry(from: Fd, to: Fd, name: &CStr, kind: u8, depth: u32) -> bare::Result<()> {
+    match kind {
+        DT_LNK => {
+            let mut text = PathBuffer::new(c"")?;
+            text.read_link(from, name)?;
+            bare::symlinkat(text.as_text(), to, name)
+        }
+        DT_DIR => {
+            let source = bare::openat(from, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0)?;
+            bare::mkdirat(to, name, bare::fstat(source)?.mode & 0o7777)?;
+            let target = bare::openat(to, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0)?;
+            let copied = copy_tree(source, target, depth + 1);
+            bare::close(source);
+            bare::close(target);
+            copied
+        }
+        DT_REG => copy_file(from, to, name),
+        _ => Ok(()),
+    }
+}
+
+fn copy_file(from: Fd, to: Fd, name: &CStr) -> bare::Result<()> {
+    let source = bare::openat(from, name, O_RDONLY | O_NOFOLLOW, 0)?;
+    let mode = u64::from(bare::fstat(source)?.mode & 0o7777);
+    let target = bare::openat(to, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode)?;
+    while bare::sendfile(target, source, 1 << 20)? != 0 {}
+    bare::close(source);
+    bare::close(target);
+    Ok(())
+}

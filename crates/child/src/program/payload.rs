@@ -1,0 +1,136 @@
+//! The last steps: finding the program, waiting for `start`, hooks, execve.
+
+use core::ffi::CStr;
+
+use crate::bare::flags::{O_PATH, S_IFMT, S_IFREG};
+use crate::bare::{self, AT_FDCWD, Fd, errno};
+use crate::inside::PathBuffer;
+use crate::op::{Op, Report, part};
+use crate::startup;
+use crate::steps::{Child, Failure, Step};
+
+const WNOHANG: u64 = 1;
+const SIGKILL: i32 = 9;
+
+/// The program that is going to be executed.
+#[derive(Default)]
+pub struct Found {
+    path: Option<PathBuffer>,
+}
+
+impl Child {
+    /// Looks the program up as execvp(3) does: with a slash it is a path, else it is sought in PATH.
+    pub fn find(&mut self, op: &Op) -> Step {
+        let name = self.script.text(op.s[0]);
+        let mut path = PathBuffer::new(name)?;
+        if !name.to_bytes().contains(&b'/') {
+            self.search(name, self.script.text(op.s[1]), &mut path)?;
+        } else {
+            executable(path.as_text())?;
+        }
+        self.found.path = Some(path);
+        Ok(())
+    }
+
+    fn search(&self, name: &CStr, list: &CStr, path: &mut PathBuffer) -> Step {
+        let mut failure = errno::ENOENT;
+        for dir in list.to_bytes().split(|b| *b == b':') {
+            let dir = if dir.is_empty() { b"." } else { dir };
+            path.set(&[dir, b"/", name.to_bytes()])?;
+            match executable(path.as_text()) {
+                Ok(()) => return Ok(()),
+                Err(errno::EACCES) => failure = errno::EACCES,
+                Err(_) => {}
+            }
+        }
+        Err(failure.into())
+    }
+
+    /// Waits until `start` connects and says the word; whoever hangs up without it is forgotten.
+    /// `start` gets the script, where it reads the report should execve fail.
+    pub fn wait_start(&mut self, op: &Op) -> Step {
+        let listener = op.n[0] as Fd;
+        loop {
+            let peer = bare::accept(listener)?;
+            let mut word = [0u8; 1];
+            let handed = bare::send(peer, b"s", Some(self.script_fd));
+            if handed.is_ok() && bare::read(peer, &mut word) == Ok(1) {
+                // The connection stays open: execve closes it, which is how `start` knows.
+                bare::close(listener);
+                return Ok(());
+            }
+            bare::close(peer);
+        }
+    }
+
+    /// execve(2), with the signals as a fresh process has them.
+    pub fn execute(&mut self, op: &Op) -> Step {
+        let arguments = self.script.list(op.s[1])?;
+        let environment = self.script.list(op.s[2])?;
+        bare::default_signals();
+        bare::block_signals(false);
+        let Some(path) = &self.found.path else { return Err(errno::ENOENT.into()) };
+        let report = Report { step: self.script.header().ops, executing: 1, ..Report::default() };
+        self.script.report(report);
+        Err(startup::execute(path.as_text(), arguments, environment).into())
+    }
+
+    /// Runs a hook inside the container's namespaces: the container's state on its standard input,
+    /// and at most so many milliseconds.
+    pub fn hook(&mut self, op: &Op) -> Step {
+        let arguments = self.script.list(op.s[1])?;
+        let environment = self.script.list(op.s[2])?;
+        let (read_end, write_end) = bare::pipe()?;
+        bare::block_signals(true);
+        let pid = bare::fork()?;
+        if pid == 0 {
+            let _ = bare::dup_to(read_end, 0);
+            bare::default_signals();
+            bare::block_signals(false);
+            let errno = startup::execute(self.script.text(op.s[0]), arguments, environment);
+            bare::exit(if errno == errno::ENOENT { 127 } else { 126 });
+        }
+        bare::close(read_end);
+        // A hook that does not read its state is none of our business.
+        let _ = bare::write(write_end, self.script.bytes(op.s[3]));
+        bare::close(write_end);
+        let status = await_hook(pid, op.n[0]);
+        bare::block_signals(false);
+        match status? {
+            0 => Ok(()),
+            status => Err(Failure { part: part::STATUS, errno: status }),
+        }
+    }
+}
+
+fn await_hook(pid: i32, timeout: u64) -> bare::Result<i32> {
+    let mut left = timeout;
+    loop {
+        let (got, status) = bare::wait(pid, WNOHANG)?;
+        if got == pid {
+            return Ok(status);
+        }
+        const TICK: u64 = 10;
+        if timeout != 0 && left == 0 {
+            let _ = bare::kill(pid, SIGKILL);
+            let _ = bare::wait(pid, 0);
+            return Err(errno::ETIMEDOUT);
+        }
+        let step = if timeout == 0 { 1000 } else { TICK.min(left) };
+        // SIGCHLD ends the wait early.
+        let _ = bare::wait_signal(Some(step));
+        left = left.saturating_sub(step);
+    }
+}
+
+/// Whether `path` is a regular file that we may execute.
+fn executable(path: &CStr) -> bare::Result<()> {
+    let file = bare::openat(AT_FDCWD, path, O_PATH, 0)?;
+    let status = bare::fstat(file);
+    bare::close(file);
+    let mode = status?.mode;
+    if mode & S_IFMT != S_IFREG || mode & 0o111 == 0 {
+        return Err(errno::EACCES);
+    }
+    Ok(())
+}
