@@ -2,3 +2,6 @@
 #![forbid(unsafe_code)]
 
 pub mod app;
+pub mod error;
+
+pub use error::{Error, Fault, Kind, Result};

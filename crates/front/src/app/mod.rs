@@ -2,6 +2,7 @@
 
 pub mod not_built;
 pub mod options;
+pub mod value;
 
 pub use not_built::{NOT_BUILT, NotBuilt};
 pub use options::RunOptions;

@@ -26,15 +26,28 @@ impl NotBuilt {
 }
 
 const fn value(long: &'static str, hint: &'static str) -> NotBuilt {
-    NotBuilt { long, short: None, takes_value: true, hint }
+    NotBuilt {
+        long,
+        short: None,
+        takes_value: true,
+        hint,
+    }
 }
 
 const fn flag(long: &'static str, hint: &'static str) -> NotBuilt {
-    NotBuilt { long, short: None, takes_value: false, hint }
+    NotBuilt {
+        long,
+        short: None,
+        takes_value: false,
+        hint,
+    }
 }
 
 const fn short(letter: char, option: NotBuilt) -> NotBuilt {
-    NotBuilt { short: Some(letter), ..option }
+    NotBuilt {
+        short: Some(letter),
+        ..option
+    }
 }
 
 const NETWORK: &str = "networks come later; --net host shares the host's network";
@@ -53,7 +66,13 @@ pub const NOT_BUILT: &[NotBuilt] = &[
     value("mac-address", NETWORK),
     value("network-alias", NETWORK),
     value("net-alias", NETWORK),
-    short('a', value("attach", "without -d all three streams are attached; -i adds standard input")),
+    short(
+        'a',
+        value(
+            "attach",
+            "without -d all three streams are attached; -i adds standard input",
+        ),
+    ),
     value("blkio-weight-device", THROTTLE),
     value("device-read-bps", THROTTLE),
     value("device-read-iops", THROTTLE),
@@ -68,17 +87,38 @@ pub const NOT_BUILT: &[NotBuilt] = &[
     value("health-start-period", HEALTH),
     value("health-timeout", HEALTH),
     value("isolation", "it means something on Windows only"),
-    value("kernel-memory", "the kernel no longer has this limit; use --memory"),
-    value("log-driver", "output goes to the container's own log; see the logs command"),
-    value("log-opt", "output goes to the container's own log; see the logs command"),
-    value("platform", "archives and layouts are run as the machine's own architecture"),
-    value("pull", "images are not pulled yet; ROOT is a directory, a layout or an archive"),
+    value(
+        "kernel-memory",
+        "the kernel no longer has this limit; use --memory",
+    ),
+    value(
+        "log-driver",
+        "output goes to the container's own log; see the logs command",
+    ),
+    value(
+        "log-opt",
+        "output goes to the container's own log; see the logs command",
+    ),
+    value(
+        "platform",
+        "archives and layouts are run as the machine's own architecture",
+    ),
+    value(
+        "pull",
+        "images are not pulled yet; ROOT is a directory, a layout or an archive",
+    ),
     short('q', flag("quiet", "")),
     value("runtime", "Stockade is the runtime"),
     value("storage-opt", ""),
     flag("use-api-socket", ""),
-    value("volume-driver", "bind a directory with --volume /host/path:/path"),
-    value("volumes-from", "repeat the other container's --volume options"),
+    value(
+        "volume-driver",
+        "bind a directory with --volume /host/path:/path",
+    ),
+    value(
+        "volumes-from",
+        "repeat the other container's --volume options",
+    ),
 ];
 
 /// The refused option with this long name (no dashes).
@@ -102,7 +142,11 @@ mod tests {
     #[test]
     fn names_are_unique() {
         for (i, option) in NOT_BUILT.iter().enumerate() {
-            assert!(NOT_BUILT[i + 1..].iter().all(|other| other.long != option.long));
+            assert!(
+                NOT_BUILT[i + 1..]
+                    .iter()
+                    .all(|other| other.long != option.long)
+            );
         }
         assert!(find("publish").is_some() && find("volume").is_none());
     }
