@@ -1,0 +1,242 @@
+//! What a command line asks for: one plain struct for each command, filled by [`super::fill`]. A
+//! field is the option of the same name; texts are left as typed for those who know their grammar.
+
+use clap_complete::Shell;
+use front::app::RunOptions;
+use serde::Deserialize;
+
+/// A command line, understood.
+#[derive(Debug)]
+pub(crate) struct Request {
+    /// `--root DIR`: where the state is kept, when not in the usual place.
+    pub(crate) root: Option<String>,
+    /// What to do.
+    pub(crate) command: Verb,
+}
+
+/// What to do.
+#[derive(Debug)]
+pub(crate) enum Verb {
+    /// `run`
+    Run(Box<RunOptions>),
+    /// `create`
+    Create(Box<RunOptions>),
+    /// `start`
+    Start(Start),
+    /// `stop`
+    Stop(Stop),
+    /// `kill`
+    Kill(Kill),
+    /// `restart`
+    Restart(Stop),
+    /// `pause`
+    Pause(Named),
+    /// `unpause`
+    Unpause(Named),
+    /// `rm`
+    Remove(Remove),
+    /// `ps`
+    List(List),
+    /// `inspect`
+    Inspect(Inspect),
+    /// `logs`
+    Logs(Logs),
+    /// `exec`
+    Exec(Exec),
+    /// `attach`
+    Attach(Attach),
+    /// `wait`
+    Wait(Named),
+    /// `top`
+    Top(Top),
+    /// `stats`
+    Stats(Stats),
+    /// `update`
+    Update(Box<Update>),
+    /// `rename`
+    Rename(Rename),
+    /// `plan COMMAND`: print the steps of the command within.
+    Plan(Plan),
+    /// `oci …`: words for the OCI front end.
+    Oci(Vec<String>),
+    /// `completion SHELL`
+    Completion(Shell),
+    /// `man DIR`
+    Man(String),
+    /// `version`
+    Version,
+}
+
+/// `plan [--format FORMAT] COMMAND`
+#[derive(Debug)]
+pub(crate) struct Plan {
+    /// `--format json`
+    pub(crate) json: bool,
+    /// The command to plan.
+    pub(crate) command: Box<Verb>,
+}
+
+/// Commands that have containers' names and no options.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Named {
+    pub(crate) containers: Vec<String>,
+}
+
+/// `start`
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Start {
+    pub(crate) attach: bool,
+    pub(crate) interactive: bool,
+    pub(crate) detach_keys: Option<String>,
+    /// `true` or `false`; `None` is to forward.
+    pub(crate) sig_proxy: Option<String>,
+    pub(crate) containers: Vec<String>,
+}
+
+/// `stop` and `restart`
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Stop {
+    pub(crate) signal: Option<String>,
+    /// Seconds; negative is forever; `None` is the container's own.
+    pub(crate) time: Option<i64>,
+    pub(crate) containers: Vec<String>,
+}
+
+/// `kill`
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Kill {
+    /// `None` is KILL.
+    pub(crate) signal: Option<String>,
+    pub(crate) containers: Vec<String>,
+}
+
+/// `rm`
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Remove {
+    pub(crate) force: bool,
+    pub(crate) volumes: bool,
+    pub(crate) containers: Vec<String>,
+}
+
+/// `ps`
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct List {
+    pub(crate) all: bool,
+    pub(crate) filter: Vec<String>,
+    pub(crate) format: Option<String>,
+    /// How many at most; negative is all.
+    pub(crate) last: Option<i64>,
+    pub(crate) latest: bool,
+    pub(crate) no_trunc: bool,
+    pub(crate) quiet: bool,
+    pub(crate) size: bool,
+}
+
+/// `inspect`
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Inspect {
+    pub(crate) format: Option<String>,
+    pub(crate) size: bool,
+    /// Only `container` exists so far.
+    #[serde(rename = "type")]
+    pub(crate) kind: Option<String>,
+    pub(crate) containers: Vec<String>,
+}
+
+/// `logs`
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Logs {
+    pub(crate) details: bool,
+    pub(crate) follow: bool,
+    pub(crate) since: Option<String>,
+    pub(crate) until: Option<String>,
+    /// A number of lines, or `all`.
+    pub(crate) tail: Option<String>,
+    pub(crate) timestamps: bool,
+    pub(crate) container: String,
+}
+
+/// `exec`
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Exec {
+    pub(crate) detach: bool,
+    pub(crate) detach_keys: Option<String>,
+    pub(crate) env: Vec<String>,
+    pub(crate) env_file: Vec<String>,
+    pub(crate) interactive: bool,
+    pub(crate) privileged: bool,
+    pub(crate) tty: bool,
+    pub(crate) user: Option<String>,
+    pub(crate) workdir: Option<String>,
+    pub(crate) container: String,
+    /// Never empty.
+    pub(crate) command: Vec<String>,
+}
+
+/// `attach`
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Attach {
+    pub(crate) detach_keys: Option<String>,
+    pub(crate) no_stdin: bool,
+    /// `true` or `false`; `None` is to forward.
+    pub(crate) sig_proxy: Option<String>,
+    pub(crate) container: String,
+}
+
+/// `top`
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Top {
+    pub(crate) container: String,
+    pub(crate) ps_options: Vec<String>,
+}
+
+/// `stats`
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Stats {
+    pub(crate) all: bool,
+    pub(crate) format: Option<String>,
+    pub(crate) no_stream: bool,
+    pub(crate) no_trunc: bool,
+    /// Empty is all of them.
+    pub(crate) containers: Vec<String>,
+}
+
+/// `update`
+#[derive(Debug, Default)]
+pub(crate) struct Update {
+    pub(crate) containers: Vec<String>,
+    /// The limits and the restart policy that were given; nothing else is set in it.
+    pub(crate) limits: RunOptions,
+}
+
+/// `rename`
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Rename {
+    pub(crate) container: String,
+    pub(crate) name: String,
+}
+
+impl Verb {
+    /// The exit code of this command's own failures: 125 where the code is otherwise the payload's,
+    /// as Docker has it, else 1.
+    pub(crate) fn failure_code(&self) -> u8 {
+        match self {
+            Self::Run(_) | Self::Create(_) | Self::Exec(_) => 125,
+            Self::Plan(plan) => plan.command.failure_code(),
+            _ => 1,
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! Entry.
+#[allow(dead_code, reason = "main is being written")]
+mod cli;
+
+fn main() {}
