@@ -1,0 +1,107 @@
+//! Measures `stockade` beside `crun`, `runc`, podman and a raw-syscall floor.
+//!
+//! Every contender does the same work on the same bundle, one after the other in turn, with a gap
+//! before each call: a write to `cgroup.procs` waits for an RCU grace period only when the last one is
+//! some 20 ms ago, and calls back to back hide that (`docs/performance.md`).
+//!
+//! ```text
+//! main       options, one process per cgroup view
+//! view       the mount namespace a view is made of
+//! bundle     bundle A (`runc spec`) and B (podman's, with its seccomp profile), made at bench time
+//! floor      a bundle turned into C tables, compiled with floor/floor.c
+//! contender  how each runtime spells its verbs
+//! sample     one measured call; count   the system calls of one
+//! start, verbs, storm, density, people   the benches
+//! table      what is printed
+//! ```
+
+#![forbid(unsafe_code)]
+
+mod bundle;
+mod contender;
+mod count;
+mod density;
+mod floor;
+mod options;
+mod people;
+mod podman;
+mod sample;
+mod start;
+mod storm;
+mod table;
+mod verbs;
+mod view;
+
+use options::{Bench, Options};
+use std::process::{Command, ExitCode};
+use view::View;
+
+/// What any part of the driver fails with: one line for a person.
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+fn main() -> ExitCode {
+    let outcome = match Options::from_arguments(std::env::args_os().skip(1)) {
+        Ok(None) => {
+            print!("{}", options::USAGE);
+            Ok(())
+        }
+        Ok(Some(options)) => match options.inside {
+            Some(view) => measure(&options, view),
+            None => each_view(&options),
+        },
+        Err(error) => Err(error),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("stockade-bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs this program again once for each view: a process enters one mount namespace in its life.
+fn each_view(options: &Options) -> Result<()> {
+    let present = View::present()?;
+    for view in &options.views {
+        if !present.contains(view) {
+            eprintln!("skipped: the {view} view cannot be made from this host's cgroup mounts");
+            continue;
+        }
+        let status = Command::new(std::env::current_exe()?)
+            .args(std::env::args_os().skip(1))
+            .args(["--inside", view.name()])
+            .status()?;
+        if !status.success() {
+            return Err(format!("the {view} view ended with {status}").into());
+        }
+    }
+    Ok(())
+}
+
+/// Measures everything asked for in one view. Nothing outlives it: the work directory is a tmpfs of this
+/// process's mount namespace, and cgroups are swept.
+fn measure(options: &Options, view: View) -> Result<()> {
+    let place = view::enter(view)?;
+    let outcome = measure_in(options, view, &place);
+    for leftover in place.sweep() {
+        eprintln!("left behind and removed: {}", leftover.display());
+    }
+    place.remove();
+    outcome
+}
+
+fn measure_in(options: &Options, view: View, place: &view::Place) -> Result<()> {
+    let bundles = bundle::make(options, view, place)?;
+    let contenders = contender::present(options, place);
+    for bench in &options.benches {
+        match bench {
+            Bench::Run => start::measure(options, place, &bundles, &contenders)?,
+            Bench::Verbs => verbs::measure(options, place, &bundles, &contenders)?,
+            Bench::Storm => storm::measure(options, place, &bundles, &contenders)?,
+            Bench::Density => density::measure(options, place, &bundles, &contenders)?,
+            Bench::People => people::measure(options, place)?,
+        }
+    }
+    Ok(())
+}
