@@ -5,6 +5,8 @@ use core::marker::PhantomData;
 
 use serde::de::{Deserializer, Error, Visitor};
 
+use crate::text::Short;
+
 /// A kind of value with a closed list of names.
 pub(crate) trait Closed: Copy + 'static {
     /// What the values are, in messages.
@@ -80,7 +82,7 @@ impl<T: Closed> fmt::Display for Unknown<'_, T> {
             f,
             "unknown {} `{}`, expected one of ",
             T::WHAT,
-            self.0.escape_debug()
+            Short(self.0)
         )?;
         for (index, value) in T::ALL.iter().enumerate() {
             if index > 0 {

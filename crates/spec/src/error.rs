@@ -1,6 +1,6 @@
 //! What is wrong with a configuration.
 
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use core::fmt;
 
 /// What is wrong with a configuration, and where.
@@ -43,3 +43,23 @@ impl fmt::Display for Error {
 }
 
 impl core::error::Error for Error {}
+
+impl Error {
+    /// An error without a hint.
+    pub(crate) fn new(kind: Kind, place: impl fmt::Display, message: impl fmt::Display) -> Self {
+        Self {
+            kind,
+            place: place.to_string(),
+            message: message.to_string(),
+            hint: None,
+        }
+    }
+
+    /// The same with a hint.
+    pub(crate) fn hint(self, hint: &'static str) -> Self {
+        Self {
+            hint: Some(hint),
+            ..self
+        }
+    }
+}

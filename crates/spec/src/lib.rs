@@ -10,19 +10,24 @@ extern crate std;
 pub mod caps;
 mod closed;
 pub mod config;
+mod default;
 mod error;
+pub mod id;
 pub mod linux;
+mod locate;
 mod map;
 pub mod mount;
-mod parse;
+pub mod parse;
 mod place;
 pub mod process;
 pub mod resources;
 pub mod seccomp;
+pub mod state;
 mod text;
 
 pub use caps::{CapSet, Capabilities};
 pub use config::{Hook, Hooks, Root, Spec};
+pub use default::{MASKED_PATHS, READONLY_PATHS, default_spec};
 pub use error::{Error, Kind};
 pub use linux::{
     Device, DeviceType, IdMap, IntelRdt, Linux, MemoryPolicy, MemoryPolicyFlag, MemoryPolicyMode,
@@ -40,4 +45,5 @@ pub use resources::{
     Access, BlockIo, Cpu, DeviceRule, DeviceRuleType, HugepageLimit, InterfacePriority, Memory,
     Network, Pids, Rdma, Resources, ThrottleDevice, WeightDevice,
 };
+pub use state::{OCI_VERSION, ProcessState, State, Status};
 pub use text::Str;

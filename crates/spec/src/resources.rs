@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::closed::{self, closed};
 use crate::config::empty;
-use crate::text::{is_default, null_is_default, optional};
+use crate::text::{Short, is_default, null_is_default, optional};
 use crate::{Map, Str};
 
 /// `linux.resources`.
@@ -179,7 +179,7 @@ impl Visitor<'_> for AccessVisitor {
         Access::from_letters(letters).ok_or_else(|| {
             E::custom(format_args!(
                 "unknown device access `{}`, expected some of the letters `r`, `w` and `m`",
-                letters.escape_debug()
+                Short(letters)
             ))
         })
     }

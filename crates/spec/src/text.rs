@@ -177,3 +177,21 @@ pub(crate) fn is_false(flag: &bool) -> bool {
 pub(crate) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
+
+/// A string in a message: without control characters, and cut short if it is long.
+pub(crate) struct Short<'t>(pub(crate) &'t str);
+
+impl fmt::Display for Short<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const LONGEST: usize = 60;
+        let mut characters = self.0.chars();
+        for character in characters.by_ref().take(LONGEST) {
+            write!(f, "{}", character.escape_debug())?;
+        }
+        if characters.next().is_some() {
+            f.write_str("…")
+        } else {
+            Ok(())
+        }
+    }
+}
