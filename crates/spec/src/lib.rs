@@ -8,6 +8,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod caps;
+mod check;
 mod closed;
 pub mod config;
 mod default;
@@ -20,9 +21,11 @@ pub mod mount;
 pub mod parse;
 mod place;
 pub mod process;
+pub mod ranges;
 pub mod resources;
 pub mod seccomp;
 pub mod state;
+pub mod sysctl;
 mod text;
 
 pub use caps::{CapSet, Capabilities};

@@ -361,6 +361,24 @@ pub struct HugepageLimit<'a> {
     pub limit: u64,
 }
 
+impl HugepageLimit<'_> {
+    /// The size of a page in bytes, if `page_size` is one: a number without leading zero, then `KB`,
+    /// `MB` or `GB`, which are powers of 1024 here, as in the names of the kernel's files.
+    pub fn page_bytes(&self) -> Option<u64> {
+        let (number, unit) = self
+            .page_size
+            .split_at_checked(self.page_size.len().checked_sub(2)?)?;
+        let shift = match unit {
+            "KB" => 10,
+            "MB" => 20,
+            "GB" => 30,
+            _ => return None,
+        };
+        let number = crate::ranges::number(number).filter(|_| !number.starts_with('0'))?;
+        Some(u64::from(number) << shift)
+    }
+}
+
 /// `linux.resources.network`: cgroup v1's `net_cls` and `net_prio`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Network<'a> {
