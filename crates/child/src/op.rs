@@ -76,8 +76,6 @@ pub mod part {
     pub const PARENT: u32 = 6;
     /// Checking that a look-up gave what it must.
     pub const CHECK: u32 = 7;
-    /// A hook's wait status stands in place of the errno.
-    pub const STATUS: u32 = 8;
 }
 
 /// One step. What the numbers and texts mean is said at each [`Code`].
@@ -120,6 +118,8 @@ codes! {
     EnterCgroup = 3,
     /// Ask the parent for the request n0 (see [`super::op::request`]) and wait for its answer.
     Request = 4,
+    /// Write s0 to `/proc/self/timens_offsets`, for the time namespace just unshared.
+    TimeOffsets = 7,
     /// Become uid n0, gid n1 of the user namespace, keeping nothing of the supplementary groups where
     /// the namespace lets us drop them.
     BecomeRoot = 5,
@@ -161,7 +161,7 @@ codes! {
     /// Make a terminal on the container's own devpts and send its master to the parent; n0 rows,
     /// n1 columns (0: leave). It becomes stdin, stdout, stderr and `/dev/console`.
     Terminal = 24,
-    /// Copy what the image has at s0 into the tmpfs at s1 (tmpcopyup).
+    /// Mount a tmpfs on s2 with options s3, flags n0, and copy into it what was there before.
     CopyUp = 25,
     /// Make directory s1 inside the root with mode n0, and its missing parents. An existing one stays.
     Directory = 26,
@@ -212,8 +212,6 @@ codes! {
     Exec = 51,
     /// Become an init: fork; the child goes on with the script, this process reaps and forwards signals.
     Init = 52,
-    /// Run hook s0 with arguments s1, environment s2, state s3 on its standard input; n0 timeout in ms.
-    Hook = 53,
     /// PR_SET_PDEATHSIG n0: the signal to get when the parent ends.
     ParentDeath = 55,
 }
@@ -240,14 +238,14 @@ pub mod flag {
 pub mod request {
     /// Write the id maps of my new user namespace.
     pub const ID_MAPS: u32 = 1;
-    /// Run what the host has to do between namespaces and root (network devices, hooks).
-    pub const NAMESPACES_READY: u32 = 2;
+    /// The mounts stand, the host's root is still there: run the hooks of that moment.
+    pub const MOUNTED: u32 = 2;
     /// Take the terminal's master, which this message carries.
     pub const TERMINAL: u32 = 3;
     /// Take the seccomp listener, which this message carries.
     pub const LISTENER: u32 = 4;
-    /// Everything but `start` and exec is done.
+    /// Everything but the payload's last steps is done.
     pub const READY: u32 = 5;
-    /// Write the offsets of my new time namespace.
-    pub const TIME_OFFSETS: u32 = 6;
+    /// Move network devices into my new network namespace.
+    pub const NETWORK: u32 = 6;
 }

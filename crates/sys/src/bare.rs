@@ -72,7 +72,6 @@ pub mod nr {
     pub const UNSHARE: usize = 272;
     pub const ACCEPT4: usize = 288;
     pub const DUP3: usize = 292;
-    pub const PIPE2: usize = 293;
     pub const PRLIMIT64: usize = 302;
     pub const SETNS: usize = 308;
     pub const SCHED_SETATTR: usize = 314;
@@ -135,7 +134,6 @@ pub mod nr {
     pub const UNSHARE: usize = 97;
     pub const ACCEPT4: usize = 242;
     pub const DUP3: usize = 24;
-    pub const PIPE2: usize = 59;
     pub const PRLIMIT64: usize = 261;
     pub const SETNS: usize = 268;
     pub const SCHED_SETATTR: usize = 274;
@@ -219,7 +217,6 @@ pub mod errno {
     pub const ENAMETOOLONG: i32 = 36;
     pub const ENOSYS: i32 = 38;
     pub const ELOOP: i32 = 40;
-    pub const ETIMEDOUT: i32 = 110;
 }
 
 /// The argument of openat2(2).
@@ -593,13 +590,6 @@ pub fn close_from(first: u64) {
 /// dup3(2) without flags: the copy survives execve(2).
 pub fn dup_to(old: Fd, new: Fd) -> Result<()> {
     done(call!(nr::DUP3, old, new, 0))
-}
-
-/// pipe2(2), close-on-exec: read end, write end.
-pub fn pipe() -> Result<(Fd, Fd)> {
-    let mut ends = [0i32; 2];
-    done(call!(nr::PIPE2, ends.as_mut_ptr(), flags::O_CLOEXEC))?;
-    Ok((ends[0], ends[1]))
 }
 
 /// accept4(2), close-on-exec.

@@ -294,11 +294,20 @@ impl Child {
         Ok(())
     }
 
-    /// Copies one directory level with plain files, links and directories into a fresh tmpfs.
+    /// Keeps what the target holds under a copy's descriptor, mounts over it, and copies back.
     fn copy_up(&mut self, op: &Op) -> Step {
-        let from = op.n[0] as Fd;
-        let to = self.root.open(self.script.text(op.s[1]), O_RDONLY | O_DIRECTORY).part(part::TARGET)?;
-        copy_tree(from, to, 0).map_err(Failure::from)
+        let path = self.script.text(op.s[2]);
+        let below = self.root.open(path, O_RDONLY | O_DIRECTORY);
+        self.mount(op)?;
+        let below = match below {
+            Err(errno::ENOENT) => return Ok(()),
+            other => other.part(part::SOURCE)?,
+        };
+        let to = self.root.open(path, O_RDONLY | O_DIRECTORY).part(part::TARGET)?;
+        let copied = copy_tree(below, to, 0);
+        bare::close(below);
+        bare::close(to);
+        copied.map_err(Failure::from)
     }
 }
 

@@ -5,12 +5,9 @@ use core::ffi::CStr;
 use crate::bare::flags::{O_PATH, S_IFMT, S_IFREG};
 use crate::bare::{self, AT_FDCWD, Fd, errno};
 use crate::inside::PathBuffer;
-use crate::op::{Op, Report, part};
+use crate::op::{Op, Report};
 use crate::startup;
-use crate::steps::{Child, Failure, Step};
-
-const WNOHANG: u64 = 1;
-const SIGKILL: i32 = 9;
+use crate::steps::{Child, Step};
 
 /// The program that is going to be executed.
 #[derive(Default)]
@@ -73,53 +70,6 @@ impl Child {
         let report = Report { step: self.script.header().ops, executing: 1, ..Report::default() };
         self.script.report(report);
         Err(startup::execute(path.as_text(), arguments, environment).into())
-    }
-
-    /// Runs a hook inside the container's namespaces: the container's state on its standard input,
-    /// and at most so many milliseconds.
-    pub fn hook(&mut self, op: &Op) -> Step {
-        let arguments = self.script.list(op.s[1])?;
-        let environment = self.script.list(op.s[2])?;
-        let (read_end, write_end) = bare::pipe()?;
-        bare::block_signals(true);
-        let pid = bare::fork()?;
-        if pid == 0 {
-            let _ = bare::dup_to(read_end, 0);
-            bare::default_signals();
-            bare::block_signals(false);
-            let errno = startup::execute(self.script.text(op.s[0]), arguments, environment);
-            bare::exit(if errno == errno::ENOENT { 127 } else { 126 });
-        }
-        bare::close(read_end);
-        // A hook that does not read its state is none of our business.
-        let _ = bare::write(write_end, self.script.bytes(op.s[3]));
-        bare::close(write_end);
-        let status = await_hook(pid, op.n[0]);
-        bare::block_signals(false);
-        match status? {
-            0 => Ok(()),
-            status => Err(Failure { part: part::STATUS, errno: status }),
-        }
-    }
-}
-
-fn await_hook(pid: i32, timeout: u64) -> bare::Result<i32> {
-    let mut left = timeout;
-    loop {
-        let (got, status) = bare::wait(pid, WNOHANG)?;
-        if got == pid {
-            return Ok(status);
-        }
-        const TICK: u64 = 10;
-        if timeout != 0 && left == 0 {
-            let _ = bare::kill(pid, SIGKILL);
-            let _ = bare::wait(pid, 0);
-            return Err(errno::ETIMEDOUT);
-        }
-        let step = if timeout == 0 { 1000 } else { TICK.min(left) };
-        // SIGCHLD ends the wait early.
-        let _ = bare::wait_signal(Some(step));
-        left = left.saturating_sub(step);
     }
 }
 

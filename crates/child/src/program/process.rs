@@ -78,6 +78,17 @@ impl Child {
         written.map(drop).map_err(Failure::from)
     }
 
+    /// The offsets of a time namespace can be set until a process is in it: execve enters it.
+    pub fn time_offsets(&mut self, op: &Op) -> Step {
+        self.open_proc()?;
+        let resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV;
+        let file = bare::openat2(self.proc, c"self/timens_offsets", O_WRONLY, 0, resolve)
+            .part(part::TARGET)?;
+        let written = bare::write(file, self.script.bytes(op.s[0]));
+        bare::close(file);
+        written.map(drop).map_err(Failure::from)
+    }
+
     fn open_proc(&mut self) -> Step {
         if self.proc >= 0 {
             return Ok(());

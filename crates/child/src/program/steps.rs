@@ -94,6 +94,7 @@ impl Child {
         match code {
             Code::SetNs => bare::setns(op.n[0] as Fd, op.n[1])?,
             Code::Unshare => bare::unshare(op.n[0])?,
+            Code::TimeOffsets => self.time_offsets(op)?,
             Code::EnterCgroup => bare::write(op.n[0] as Fd, b"0").map(drop)?,
             Code::Request => self.request(op.n[0] as u32, None)?,
             Code::Propagation => bare::mount(None, c"/", None, op.n[0], None)?,
@@ -113,7 +114,6 @@ impl Child {
             Code::WaitStart => return self.wait_start(op),
             Code::Find => return self.find(op),
             Code::Exec => return self.execute(op),
-            Code::Hook => return self.hook(op),
             Code::Init => return self.become_init(),
             Code::Terminal => return self.make_terminal(op),
             _ => return self.process_step(code, op),

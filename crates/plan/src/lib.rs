@@ -1,0 +1,25 @@
+//! From a specification and facts about the host to a plan: every step in order, before any is done.
+//!
+//! Pure: no file, environment or clock is looked at here. All choice is made here; the steps have no
+//! conditions but what can only be known inside the container (whether a path exists, what it is).
+#![no_std]
+#![forbid(unsafe_code)]
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+mod describe;
+mod encode;
+mod error;
+mod mounts;
+mod order;
+mod process;
+mod propagation;
+mod request;
+mod step;
+
+pub use encode::{Script, Slots, encode};
+pub use error::Error;
+pub use order::{plan, plan_exec};
+pub use request::{Act, Exec, Facts, Overlay, Program, Request, Root};
+pub use step::{Answer, ChildAct, EnterRoot, HookKind, HostAct, Launch, Origin, Plan, Slot, Step};

@@ -1,0 +1,414 @@
+//! The order of everything, on one page.
+
+use alloc::borrow::Cow;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use spec::{Linux, Namespace, NamespaceType, Place, Propagation};
+
+use crate::error::Error;
+use crate::request::{Act, Exec, Facts, Request, Root};
+use crate::step::{
+    Answer, ChildAct, EnterRoot, HookKind, HostAct, Launch, Origin, Plan, Slot, Step,
+};
+use crate::{mounts, process, propagation};
+
+/// Kernel numbers of the namespace types (`sched.h`).
+pub(crate) const fn clone_flag(kind: NamespaceType) -> u64 {
+    match kind {
+        NamespaceType::Time => 0x80,
+        NamespaceType::Mount => 0x2_0000,
+        NamespaceType::Cgroup => 0x200_0000,
+        NamespaceType::Uts => 0x400_0000,
+        NamespaceType::Ipc => 0x800_0000,
+        NamespaceType::User => 0x1000_0000,
+        NamespaceType::Pid => 0x2000_0000,
+        NamespaceType::Network => 0x4000_0000,
+    }
+}
+
+/// A plan in the making.
+pub(crate) struct Order<'a, 'r> {
+    pub(crate) request: &'r Request<'a>,
+    pub(crate) linux: Option<&'a Linux<'a>>,
+    plan: Plan<'a>,
+}
+
+/// Makes the plan for a container.
+///
+/// # Errors
+/// The first field that cannot be carried out; nothing was done then.
+pub fn plan<'a>(request: &Request<'a>, facts: &Facts) -> Result<Plan<'a>, Error> {
+    let mut order = Order { request, linux: request.spec.linux.as_ref(), plan: Plan::default() };
+    refuse_unbuilt(&order)?;
+    order.host_before_launch();
+    let launch = order.namespaces()?;
+    order.root()?;
+    mounts::add(&mut order)?;
+    order.devices()?;
+    process::add_terminal(&mut order)?;
+    order.mounted();
+    order.enter_root()?;
+    order.kernel_settings(facts)?;
+    order.covers();
+    process::add(&mut order)?;
+    order.host_launch(launch);
+    Ok(order.plan)
+}
+
+/// Makes the plan for a process that joins a container.
+///
+/// # Errors
+/// The first field that cannot be carried out; nothing was done then.
+pub fn plan_exec<'a>(exec: &Exec<'a>) -> Result<Plan<'a>, Error> {
+    process::exec(exec)
+}
+
+/// Fields that the specification has and this version does not carry out.
+fn refuse_unbuilt(order: &Order<'_, '_>) -> Result<(), Error> {
+    let Some(linux) = order.linux else {
+        return Err(Error::bad(Place::field("linux"), "missing: there is nothing to contain with"));
+    };
+    let unsupported = |place, what| Err(Error::unsupported(Place::field(place), what));
+    if linux.intel_rdt.is_some() {
+        return unsupported("linux.intelRdt", "Intel RDT is not supported yet");
+    }
+    if !linux.net_devices.is_empty() {
+        return unsupported("linux.netDevices", "moving network devices is not supported yet");
+    }
+    if linux.mount_label.as_ref().is_some_and(|label| !label.is_empty()) {
+        return unsupported("linux.mountLabel", "this kernel has no SELinux to label mounts with");
+    }
+    if matches!(
+        linux.rootfs_propagation.map(Propagation::single),
+        Some(Propagation::Shared | Propagation::Unbindable)
+    ) {
+        return unsupported("linux.rootfsPropagation", "shared and unbindable roots are not supported yet");
+    }
+    Ok(())
+}
+
+impl<'a> Order<'a, '_> {
+    pub(crate) fn child(&mut self, origin: Origin, act: ChildAct<'a>) {
+        self.plan.child.push(Step { origin, act });
+    }
+
+    pub(crate) fn host(&mut self, origin: Origin, act: HostAct) {
+        self.plan.host.push(Step { origin, act });
+    }
+
+    fn namespace(&self, kind: NamespaceType) -> Option<&'a Namespace<'a>> {
+        self.linux.and_then(|linux| linux.namespace(kind))
+    }
+
+    /// Whether the container has a namespace of this type that is not the runtime's.
+    pub(crate) fn namespaced(&self, kind: NamespaceType) -> bool {
+        self.namespace(kind).is_some()
+    }
+
+    fn new_namespace(&self, kind: NamespaceType) -> bool {
+        self.namespace(kind).is_some_and(|namespace| namespace.path.is_none())
+    }
+
+    pub(crate) fn new_user_namespace(&self) -> bool {
+        self.new_namespace(NamespaceType::User)
+    }
+
+    pub(crate) fn translate_mount(&mut self, index: usize, path: &str, place: Place) {
+        let (path, mount) = (String::from(path), Some(index));
+        self.host(Origin::Config(place), HostAct::TranslateOwners { path, mount });
+    }
+
+    /// What must exist before the first process does.
+    fn host_before_launch(&mut self) {
+        let id = Origin::Always("state is written before what it describes");
+        self.host(id, HostAct::RecordIntent);
+        let cgroup = self.request.cgroup;
+        let group = Origin::Config(Place::field("linux.cgroupsPath"));
+        for (leaf, made) in cgroup.leaves.iter().enumerate() {
+            self.host(group, HostAct::MakeCgroup { leaf, dir: made.dir() });
+        }
+        for (setting, made) in cgroup.settings.iter().enumerate() {
+            let file = format!("{}/{}", cgroup.leaves[made.leaf].dir(), made.file);
+            let value = String::from(made.value.as_ref());
+            self.host(Origin::Config(made.place), HostAct::SetCgroup { setting, file, value });
+        }
+        if !cgroup.devices.is_empty() {
+            let instructions = cgroup.devices.len();
+            let devices = Origin::Config(Place::field("linux.resources.devices"));
+            self.host(devices, HostAct::DevicePolicy { instructions });
+        }
+        if let (true, Root::Directory(path)) = (self.request.translate_root, &self.request.root) {
+            let maps = Origin::Config(Place::field("linux.uidMappings"));
+            self.host(maps, HostAct::TranslateOwners { path: path.clone(), mount: None });
+        }
+        if self.request.act == Act::Create {
+            self.host(Origin::Option("create"), HostAct::StartSocket);
+        }
+    }
+
+    /// Cgroups first, so that all that follows is accounted; then the namespaces that are joined,
+    /// the user namespace before all others; then those that only the process itself can make.
+    fn namespaces(&mut self) -> Result<Launch, Error> {
+        let mut launch = Launch::default();
+        let leaves = &self.request.cgroup.leaves;
+        launch.into_cgroup = leaves.iter().any(|leaf| leaf.version == cgroup::Version::V2);
+        for (index, leaf) in leaves.iter().enumerate() {
+            if leaf.version == cgroup::Version::V1 {
+                let act = ChildAct::EnterCgroup { slot: Slot::Tasks(index), name: leaf.name() };
+                self.child(Origin::Config(Place::field("linux.cgroupsPath")), act);
+            }
+        }
+        let mut joined = 0;
+        let linux = self.linux;
+        let all = linux.map_or(&[][..], |linux| &linux.namespaces);
+        let user_first = all
+            .iter()
+            .enumerate()
+            .filter(|(_, n)| n.kind == NamespaceType::User)
+            .chain(all.iter().enumerate().filter(|(_, n)| n.kind != NamespaceType::User));
+        for (index, namespace) in user_first {
+            let place = Place::item("linux.namespaces", index);
+            match &namespace.path {
+                Some(path) => self.join(namespace, path, place, &mut joined, &mut launch)?,
+                None => match namespace.kind {
+                    NamespaceType::Cgroup | NamespaceType::Time => {}
+                    kind => launch.namespaces |= clone_flag(kind),
+                },
+            }
+        }
+        self.user_namespace();
+        for kind in [NamespaceType::Cgroup, NamespaceType::Time] {
+            if self.new_namespace(kind) {
+                let origin = Origin::Config(Place::field("linux.namespaces"));
+                self.child(origin, ChildAct::Unshare { types: clone_flag(kind) });
+            }
+        }
+        self.time_offsets();
+        if self.request.loopback && self.new_namespace(NamespaceType::Network) {
+            let origin = Origin::Always("a private network has its loopback up");
+            self.child(origin, ChildAct::LinkUp { name: "lo" });
+        }
+        Ok(launch)
+    }
+
+    fn join(
+        &mut self,
+        namespace: &Namespace<'a>,
+        path: &str,
+        place: Place,
+        joined: &mut usize,
+        launch: &mut Launch,
+    ) -> Result<(), Error> {
+        if namespace.kind == NamespaceType::User {
+            let what = "joining a user namespace by path is not supported yet";
+            return Err(Error::unsupported(place.at("path"), what));
+        }
+        let kind = namespace.kind;
+        self.host(Origin::Config(place), HostAct::OpenNamespace { kind, path: String::from(path) });
+        if kind == NamespaceType::Pid {
+            // A process does not change its pid namespace; its children are born in it.
+            launch.pid_namespace = Some(*joined);
+        } else {
+            let act = ChildAct::Join { slot: Slot::Namespace(*joined), types: clone_flag(kind) };
+            self.child(Origin::Config(place), act);
+        }
+        *joined += 1;
+        Ok(())
+    }
+
+    fn user_namespace(&mut self) {
+        if self.new_user_namespace() {
+            let maps = Origin::Config(Place::field("linux.uidMappings"));
+            self.child(maps, ChildAct::Ask(Answer::IdMaps));
+            self.child(maps, ChildAct::BecomeRoot { uid: 0, gid: 0 });
+        }
+    }
+
+    fn time_offsets(&mut self) {
+        let Some(offsets) = self.linux.and_then(|linux| linux.time_offsets.as_ref()) else { return };
+        let mut text = String::new();
+        let clocks = [("monotonic", offsets.monotonic), ("boottime", offsets.boottime)];
+        for (clock, offset) in clocks {
+            if let Some(offset) = offset {
+                text.push_str(&format!("{clock} {} {}\n", offset.secs, offset.nanosecs));
+            }
+        }
+        let origin = Origin::Config(Place::field("linux.timeOffsets"));
+        self.child(origin, ChildAct::TimeOffsets { text });
+    }
+
+    fn root(&mut self) -> Result<(), Error> {
+        let place = Place::field("root.path");
+        if self.namespaced(NamespaceType::Mount) {
+            const MS_SLAVE: u64 = 1 << 19;
+            let origin = Origin::Always("nothing mounted inside may reach the host");
+            let flags = match self.linux.and_then(|linux| linux.rootfs_propagation) {
+                Some(given) => propagation::flag(given) | propagation::RECURSIVE,
+                None => MS_SLAVE | propagation::RECURSIVE,
+            };
+            self.child(origin, ChildAct::Propagate { flags });
+        } else if !self.request.spec.mounts.is_empty() {
+            return Err(Error::bad(Place::field("mounts"), "there is no mount namespace to mount in"));
+        }
+        let tree = self.request.translate_root.then_some(Slot::RootTree);
+        let act = match &self.request.root {
+            Root::Directory(path) => {
+                ChildAct::Root { path: Cow::Owned(path.clone()), recursive: true, tree }
+            }
+            Root::Overlay(overlay) => ChildAct::RootOverlay {
+                target: Cow::Owned(overlay.target.clone()),
+                options: Cow::Owned(overlay.options.clone()),
+                base: Cow::Owned(overlay.base.clone()),
+            },
+        };
+        self.child(Origin::Config(place), act);
+        for overlay in &self.request.overlays {
+            let act = ChildAct::Overlay {
+                target: Cow::Owned(overlay.target.clone()),
+                options: Cow::Owned(overlay.options.clone()),
+                base: Cow::Owned(overlay.base.clone()),
+            };
+            self.child(Origin::Config(place), act);
+        }
+        Ok(())
+    }
+
+    /// Where `/dev` is bound from the host, its nodes are the host's business.
+    fn devices(&mut self) -> Result<(), Error> {
+        let bound = self.request.spec.mounts.iter().any(|mount| {
+            mount.destination.trim_end_matches('/') == "/dev" && mount.parsed_options().bind.is_some()
+        });
+        if bound { Ok(()) } else { mounts::add_devices(self) }
+    }
+
+    /// The hooks of the moment when the mounts stand and the host's root is still there.
+    fn mounted(&mut self) {
+        let has_hooks = self.request.spec.hooks.as_ref().is_some_and(|hooks| {
+            !(hooks.prestart.is_empty()
+                && hooks.create_runtime.is_empty()
+                && hooks.create_container.is_empty())
+        });
+        if has_hooks {
+            let origin = Origin::Config(Place::field("hooks"));
+            self.child(origin, ChildAct::Ask(Answer::Mounted));
+        }
+    }
+
+    fn enter_root(&mut self) -> Result<(), Error> {
+        let how = match (self.namespaced(NamespaceType::Mount), self.request.no_pivot) {
+            (false, _) => EnterRoot::Chroot,
+            (true, true) => EnterRoot::Move,
+            (true, false) => EnterRoot::Pivot,
+        };
+        let origin = match how {
+            EnterRoot::Move => Origin::Option("--no-pivot"),
+            _ => Origin::Config(Place::field("root.path")),
+        };
+        self.child(origin, ChildAct::EnterRoot { how });
+        Ok(())
+    }
+
+    fn kernel_settings(&mut self, _facts: &Facts) -> Result<(), Error> {
+        let spec = self.request.spec;
+        if let Some(name) = spec.hostname.as_deref().filter(|name| !name.is_empty()) {
+            let origin = Origin::Config(Place::field("hostname"));
+            self.child(origin, ChildAct::Hostname { name: Cow::Borrowed(name) });
+        }
+        if let Some(name) = spec.domainname.as_deref().filter(|name| !name.is_empty()) {
+            let origin = Origin::Config(Place::field("domainname"));
+            self.child(origin, ChildAct::Domainname { name: Cow::Borrowed(name) });
+        }
+        let Some(linux) = self.linux else { return Ok(()) };
+        for (key, value) in &linux.sysctl {
+            let file = format!("sys/{}", sysctl_path(key));
+            let act = ChildAct::WriteProc { file, value: Cow::Borrowed(value) };
+            self.child(Origin::Config(Place::field("linux.sysctl")), act);
+        }
+        Ok(())
+    }
+
+    /// Read-only and hidden paths stand before anything of the image runs.
+    fn covers(&mut self) {
+        let Some(linux) = self.linux else { return };
+        for (index, path) in linux.readonly_paths.iter().enumerate() {
+            let origin = Origin::Config(Place::item("linux.readonlyPaths", index));
+            self.child(origin, ChildAct::ReadOnly { path: Cow::Borrowed(path) });
+        }
+        for (index, path) in linux.masked_paths.iter().enumerate() {
+            let origin = Origin::Config(Place::item("linux.maskedPaths", index));
+            self.child(origin, ChildAct::Mask { path: Cow::Borrowed(path) });
+        }
+        let root = self.request.spec.root.as_ref();
+        if root.is_some_and(|root| root.readonly) {
+            let act = ChildAct::Attributes {
+                target: Cow::Borrowed("/"),
+                set: spec::mount::attribute::RDONLY,
+                clear: 0,
+                propagation: 0,
+                recursive: false,
+            };
+            self.child(Origin::Config(Place::field("root.readonly")), act);
+        }
+    }
+
+    /// The launch, the meetings with the child in the child's order, and what comes after.
+    fn host_launch(&mut self, launch: Launch) {
+        let clone = Origin::Config(Place::field("linux.namespaces"));
+        self.host(clone, HostAct::Launch(launch));
+        let meetings: Vec<(Origin, Answer)> = self
+            .plan
+            .child
+            .iter()
+            .filter_map(|step| match step.act {
+                ChildAct::Ask(answer) => Some((step.origin, answer)),
+                ChildAct::Terminal { .. } => Some((step.origin, Answer::Terminal)),
+                ChildAct::Seccomp { listener: true, .. } => Some((step.origin, Answer::Listener)),
+                _ => None,
+            })
+            .collect();
+        for (origin, answer) in meetings {
+            self.host(origin, HostAct::Answer(answer));
+            self.host_after(answer);
+        }
+        if let Some(path) = self.request.pid_file {
+            self.host(Origin::Option("--pid-file"), HostAct::PidFile { path: String::from(path) });
+        }
+        self.host(Origin::Always("the container is there"), HostAct::Commit);
+    }
+
+    fn host_after(&mut self, answer: Answer) {
+        match answer {
+            Answer::Mounted => {
+                for kind in [HookKind::Prestart, HookKind::CreateRuntime, HookKind::CreateContainer] {
+                    self.hooks(kind);
+                }
+            }
+            Answer::Ready if self.request.act == Act::Run => self.hooks(HookKind::StartContainer),
+            Answer::Terminal => {
+                if let Some(path) = self.request.console_socket {
+                    let path = String::from(path);
+                    self.host(Origin::Option("--console-socket"), HostAct::ConsoleSocket { path });
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn hooks(&mut self, kind: HookKind) {
+        let Some(hooks) = self.request.spec.hooks.as_ref() else { return };
+        let list = kind.of(hooks);
+        for (index, hook) in list.iter().enumerate() {
+            let origin = Origin::Config(Place::item(kind.field(), index));
+            let path = String::from(hook.path.as_str());
+            self.host(origin, HostAct::Hook { kind, index, path });
+        }
+    }
+}
+
+/// A key's path below `/proc/sys`: dots separate, unless the key is written with slashes, where a dot
+/// is a dot.
+fn sysctl_path(key: &str) -> String {
+    if key.contains('/') { String::from(key) } else { key.replace('.', "/") }
+}

@@ -1,0 +1,302 @@
+//! From `process` to the steps that make the payload what it is, in the order that keeps the right to
+//! take each of them.
+
+use alloc::borrow::Cow;
+use alloc::format;
+use alloc::vec::Vec;
+
+use spec::{CapSet, NamespaceType, Place, Process};
+
+use crate::error::Error;
+use crate::order::Order;
+use crate::request::{Act, Exec, Program};
+use crate::step::{Answer, ChildAct, Origin, Plan, Slot, Step};
+
+const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// What the container's first process and a process of `exec` differ in.
+struct Last<'a> {
+    seccomp: Option<Program<'a>>,
+    preserve_fds: u32,
+    init: bool,
+    make_work_dir: bool,
+    ready: bool,
+    wait: bool,
+}
+
+/// Adds the session and, where one is asked for, the terminal.
+pub(crate) fn add_terminal(order: &mut Order<'_, '_>) -> Result<(), Error> {
+    order.child(Origin::Always("the payload leads a session of its own"), ChildAct::Session);
+    let Some(process) = &order.request.spec.process else { return Ok(()) };
+    if !process.terminal {
+        return Ok(());
+    }
+    let place = Place::field("process.terminal");
+    if !order.request.terminal && order.request.console_socket.is_none() {
+        return Err(Error::bad(place, "nobody takes the terminal: a detached container needs --console-socket"));
+    }
+    let console = order.namespaced(NamespaceType::Mount);
+    order.child(Origin::Config(place), terminal(process, console));
+    Ok(())
+}
+
+fn terminal<'a>(process: &Process<'_>, console: bool) -> ChildAct<'a> {
+    let size = process.console_size.as_ref();
+    let (rows, columns) = size.map_or((0, 0), |size| (size.height, size.width));
+    ChildAct::Terminal { rows, columns, uid: process.user.uid, console }
+}
+
+/// Adds all steps from limits to execve for the container's first process.
+pub(crate) fn add<'a>(order: &mut Order<'a, '_>) -> Result<(), Error> {
+    let request = order.request;
+    let Some(process) = request.spec.process.as_ref() else {
+        return Err(Error::bad(Place::field("process"), "missing: there is nothing to run"));
+    };
+    let hooks = request.spec.hooks.as_ref();
+    let start_hooks = hooks.is_some_and(|hooks| !hooks.start_container.is_empty());
+    let last = Last {
+        seccomp: request.seccomp,
+        preserve_fds: request.preserve_fds,
+        init: request.init,
+        make_work_dir: request.make_work_dir,
+        ready: request.act == Act::Create || start_hooks,
+        wait: request.act == Act::Create,
+    };
+    if !request.no_new_keyring {
+        let name = format!("_ses.{}", request.id);
+        order.child(Origin::Always("no key of the host is in reach"), ChildAct::Keyring { name });
+    }
+    let mut steps = Vec::with_capacity(24);
+    add_process(&mut steps, process, &last)?;
+    for step in steps {
+        order.child(step.origin, step.act);
+    }
+    Ok(())
+}
+
+/// The plan of a process that joins a container.
+///
+/// # Errors
+/// The first field that cannot be carried out.
+pub(crate) fn exec<'a>(exec: &Exec<'a>) -> Result<Plan<'a>, Error> {
+    let mut child = Vec::with_capacity(32);
+    let origin = Origin::Always("exec joins what the container has");
+    let mut push = |act| child.push(Step { origin, act });
+    for (index, name) in &exec.cgroups {
+        push(ChildAct::EnterCgroup { slot: Slot::Tasks(*index), name });
+    }
+    if exec.namespaces != 0 {
+        push(ChildAct::Join { slot: Slot::Target, types: exec.namespaces });
+    }
+    if exec.become_root {
+        push(ChildAct::BecomeRoot { uid: 0, gid: 0 });
+    }
+    push(ChildAct::EnterRoot { how: crate::step::EnterRoot::Already });
+    push(ChildAct::Session);
+    if exec.process.terminal {
+        push(terminal(exec.process, false));
+    }
+    if let Some(name) = exec.keyring {
+        push(ChildAct::Keyring { name: name.into() });
+    }
+    let last = Last {
+        seccomp: exec.seccomp,
+        preserve_fds: exec.preserve_fds,
+        init: false,
+        make_work_dir: false,
+        ready: false,
+        wait: false,
+    };
+    add_process(&mut child, exec.process, &last)?;
+    Ok(Plan { host: Vec::new(), child })
+}
+
+type Steps<'a> = Vec<Step<ChildAct<'a>>>;
+
+fn add_process<'a>(
+    steps: &mut Steps<'a>,
+    process: &'a Process<'a>,
+    last: &Last<'a>,
+) -> Result<(), Error> {
+    add_limits(steps, process)?;
+    add_labels(steps, process);
+    let work_dir = ChildAct::WorkDir { path: Cow::Borrowed(&process.cwd), make: last.make_work_dir };
+    push(steps, "process.cwd", work_dir);
+    add_privileges(steps, process, last);
+    Ok(())
+}
+
+fn push<'a>(steps: &mut Steps<'a>, field: &'static str, act: ChildAct<'a>) {
+    steps.push(Step { origin: Origin::Config(Place::field(field)), act });
+}
+
+fn add_limits<'a>(steps: &mut Steps<'a>, process: &'a Process<'a>) -> Result<(), Error> {
+    for (index, limit) in process.rlimits.iter().enumerate() {
+        let origin = Origin::Config(Place::item("process.rlimits", index));
+        let (name, number) = (limit.kind.name(), limit_number(limit.kind));
+        let act = ChildAct::Limit { name, number, soft: limit.soft, hard: limit.hard };
+        steps.push(Step { origin, act });
+    }
+    if let Some(value) = process.oom_score_adj {
+        push(steps, "process.oomScoreAdj", ChildAct::OomScore { value });
+    }
+    if let Some(scheduler) = &process.scheduler {
+        let act = ChildAct::Scheduler {
+            attributes: scheduler_attributes(scheduler),
+            policy: scheduler.policy.name(),
+        };
+        push(steps, "process.scheduler", act);
+    }
+    if let Some(priority) = &process.io_priority {
+        let value = u64::from(priority.class.number()) << 13 | u64::try_from(priority.priority).unwrap_or(0);
+        push(steps, "process.ioPriority", ChildAct::IoPriority { value, class: priority.class.name() });
+    }
+    if let Some(affinity) = &process.exec_cpu_affinity
+        && let Some(list) = affinity.last.as_ref().or(affinity.initial.as_ref())
+    {
+        let place = Place::field("process.execCPUAffinity");
+        let mask = bit_mask(list).ok_or_else(|| Error::bad(place, "not a list of CPUs"))?;
+        let list = Cow::Borrowed(list.as_str());
+        push(steps, "process.execCPUAffinity", ChildAct::Affinity { mask, list });
+    }
+    Ok(())
+}
+
+/// The kernel's number (`asm-generic/resource.h`; the same on x86-64 and arm64).
+const fn limit_number(kind: spec::RlimitKind) -> u32 {
+    use spec::RlimitKind as Kind;
+    match kind {
+        Kind::Cpu => 0,
+        Kind::Fsize => 1,
+        Kind::Data => 2,
+        Kind::Stack => 3,
+        Kind::Core => 4,
+        Kind::Rss => 5,
+        Kind::Nproc => 6,
+        Kind::Nofile => 7,
+        Kind::Memlock => 8,
+        Kind::As => 9,
+        Kind::Locks => 10,
+        Kind::Sigpending => 11,
+        Kind::Msgqueue => 12,
+        Kind::Nice => 13,
+        Kind::Rtprio => 14,
+        Kind::Rttime => 15,
+    }
+}
+
+/// `struct sched_attr` (sched_setattr(2)), version 0.
+fn scheduler_attributes(scheduler: &spec::Scheduler) -> [u8; 48] {
+    let mut raw = [0u8; 48];
+    let flags = scheduler.flags.iter().fold(0, |all, flag| all | flag.bit());
+    raw[0..4].copy_from_slice(&48u32.to_ne_bytes());
+    raw[4..8].copy_from_slice(&scheduler.policy.number().to_ne_bytes());
+    raw[8..16].copy_from_slice(&flags.to_ne_bytes());
+    raw[16..20].copy_from_slice(&scheduler.nice.to_ne_bytes());
+    raw[20..24].copy_from_slice(&scheduler.priority.to_ne_bytes());
+    raw[24..32].copy_from_slice(&scheduler.runtime.to_ne_bytes());
+    raw[32..40].copy_from_slice(&scheduler.deadline.to_ne_bytes());
+    raw[40..48].copy_from_slice(&scheduler.period.to_ne_bytes());
+    raw
+}
+
+/// The bits of a list such as `0-3,5`, in whole 8-byte words; at most 8192 of them.
+pub(crate) fn bit_mask(list: &str) -> Option<Vec<u8>> {
+    const HIGHEST: usize = 8191;
+    let mut mask = Vec::new();
+    for range in list.split(',') {
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
+        let (first, last): (usize, usize) = (first.trim().parse().ok()?, last.trim().parse().ok()?);
+        if first > last || last > HIGHEST {
+            return None;
+        }
+        if mask.len() <= last / 8 {
+            mask.resize((last / 64 + 1) * 8, 0);
+        }
+        (first..=last).for_each(|bit| mask[bit / 8] |= 1 << (bit % 8));
+    }
+    Some(mask)
+}
+
+fn add_labels<'a>(steps: &mut Steps<'a>, process: &'a Process<'a>) {
+    if let Some(profile) = process.apparmor_profile.as_deref().filter(|p| !p.is_empty()) {
+        let label = Cow::Owned(format!("exec {profile}"));
+        push(steps, "process.apparmorProfile", ChildAct::Label { attribute: "apparmor/exec", label });
+    }
+    if let Some(label) = process.selinux_label.as_deref().filter(|l| !l.is_empty()) {
+        let label = Cow::Borrowed(label);
+        push(steps, "process.selinuxLabel", ChildAct::Label { attribute: "exec", label });
+    }
+}
+
+/// Privileges fall from here on. A filter that is loaded without no_new_privs takes CAP_SYS_ADMIN,
+/// so it is kept until then, and nothing but the last capset(2) and execve(2) runs under the filter.
+fn add_privileges<'a>(steps: &mut Steps<'a>, process: &'a Process<'a>, last: &Last<'a>) {
+    const SYS_ADMIN: u64 = 1 << 21;
+    let none = spec::Capabilities::default();
+    let caps = process.capabilities.as_ref().unwrap_or(&none);
+    let user = &process.user;
+    push(steps, "process.capabilities.bounding", ChildAct::Bounding { keep: caps.bounding });
+    push(steps, "process.user", ChildAct::Groups { ids: user.additional_gids.clone() });
+    let umask = user.umask.unwrap_or(0o022);
+    push(steps, "process.user", ChildAct::User { uid: user.uid, gid: user.gid, umask });
+    let privileged_load = last.seccomp.is_some() && !process.no_new_privileges;
+    let kept = if privileged_load { SYS_ADMIN } else { 0 };
+    let sets = |extra: u64| ChildAct::Capabilities {
+        effective: caps.effective.0 | extra,
+        permitted: caps.permitted.0 | extra,
+        inheritable: caps.inheritable.0,
+        ambient: if extra == 0 { caps.ambient.0 } else { 0 },
+    };
+    push(steps, "process.capabilities", sets(kept));
+    add_last(steps, process, last);
+    if privileged_load && (caps.permitted.0 & caps.effective.0 & SYS_ADMIN == 0 || caps.ambient != CapSet::EMPTY) {
+        push(steps, "process.capabilities", sets(0));
+    }
+    let arguments = process.args.iter().map(|text| Cow::Borrowed(text.as_str())).collect();
+    let environment = process.env.iter().map(|text| Cow::Borrowed(text.as_str())).collect();
+    push(steps, "process.args", ChildAct::Exec { arguments, environment });
+}
+
+fn add_last<'a>(steps: &mut Steps<'a>, process: &'a Process<'a>, last: &Last<'a>) {
+    let always = |act| Step { origin: Origin::Always("nothing of the runtime is inherited"), act };
+    let path = process.env.iter().rev().find_map(|entry| entry.strip_prefix("PATH="));
+    let program = Cow::Borrowed(process.args.first().map_or("", |text| text.as_str()));
+    let path = Cow::Borrowed(path.unwrap_or(DEFAULT_PATH));
+    push(steps, "process.args[0]", ChildAct::Find { program, path });
+    if process.no_new_privileges {
+        push(steps, "process.noNewPrivileges", ChildAct::NoNewPrivileges);
+    }
+    if last.ready {
+        let act = ChildAct::Ask(Answer::Ready);
+        steps.push(Step { origin: Origin::Always("all that can fail early has not"), act });
+    }
+    if last.wait {
+        steps.push(Step { origin: Origin::Option("create"), act: ChildAct::WaitStart });
+    }
+    if last.init {
+        steps.push(Step { origin: Origin::Option("--init"), act: ChildAct::Init });
+    }
+    steps.push(always(ChildAct::CloseFrom { first: 3 + last.preserve_fds }));
+    if let Some(program) = last.seccomp {
+        let act = ChildAct::Seccomp {
+            program: program.instructions,
+            flags: program.flags,
+            listener: program.listener,
+        };
+        push(steps, "linux.seccomp", act);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::bit_mask;
+
+    #[test]
+    fn cpu_lists_become_masks() {
+        assert_eq!(bit_mask("0-3,5"), Some([0b10_1111, 0, 0, 0, 0, 0, 0, 0].to_vec()));
+        assert_eq!(bit_mask("64").map(|mask| mask.len()), Some(16));
+        assert_eq!(bit_mask("3-1"), None);
+        assert_eq!(bit_mask("9999999"), None);
+    }
+}
