@@ -1,0 +1,5 @@
+//! (next)
+/// Digest.
+pub struct Digest;
+/// d
+pub fn digest() {}
