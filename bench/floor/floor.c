@@ -17,7 +17,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
-#include <linux/audit.h>
 #include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/keyctl.h>
@@ -43,7 +42,7 @@
 #include <unistd.h>
 
 /* One call to make inside the new mount namespace, relative to the rootfs. */
-enum kind { OP_MOUNT, OP_MKDIR, OP_CREATE, OP_MKNOD, OP_SYMLINK, OP_WRITE, OP_BIND_CGROUP };
+enum kind { OP_MOUNT, OP_MKDIR, OP_MKNOD, OP_SYMLINK, OP_WRITE, OP_BIND_CGROUP };
 
 struct op {
 	enum kind kind;
@@ -190,11 +189,6 @@ static void perform(const struct op *op, const char *name)
 		break;
 	case OP_MKDIR:
 		result = mkdir(op->target, op->flags);
-		break;
-	case OP_CREATE:
-		result = open(op->target, O_WRONLY | O_CREAT | O_CLOEXEC, op->flags);
-		if (result >= 0)
-			close(result);
 		break;
 	case OP_MKNOD:
 		result = mknod(op->target, op->flags, op->device);

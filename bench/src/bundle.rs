@@ -23,6 +23,8 @@ pub(crate) struct Bundle {
     pub(crate) floor: Option<PathBuf>,
 }
 
+/// The rootfs's directory in the work directory.
+pub(crate) const ROOTFS: &str = "rootfs";
 /// The payload that ends at once.
 pub(crate) const ENDING: &[&str] = &["/bin/true"];
 /// The payload that stays.
@@ -47,7 +49,7 @@ pub(crate) fn make(options: &Options, view: View, place: &Place) -> Result<Vec<B
 
 /// A rootfs of busybox alone, with every mount point there already.
 fn make_rootfs(work: &Path) -> Result<PathBuf> {
-    let rootfs = work.join("rootfs");
+    let rootfs = work.join(ROOTFS);
     for directory in ["bin", "dev", "etc", "proc", "run", "sys", "tmp"] {
         fs::create_dir_all(rootfs.join(directory))?;
     }

@@ -10,8 +10,8 @@
 //! bundle     bundle A (`runc spec`) and B (podman's, with its seccomp profile), made at bench time
 //! floor      a bundle turned into C tables, compiled with floor/floor.c
 //! contender  how each runtime spells its verbs
-//! sample     one measured call; count   the system calls of one
-//! start, verbs, storm, density, people   the benches
+//! sample     one measured call; count: its system calls; series: many, by several contenders
+//! run, verbs, storm, density, people   the benches
 //! table      what is printed
 //! ```
 
@@ -25,8 +25,9 @@ mod floor;
 mod options;
 mod people;
 mod podman;
+mod run;
 mod sample;
-mod start;
+mod series;
 mod storm;
 mod table;
 mod verbs;
@@ -96,7 +97,7 @@ fn measure_in(options: &Options, view: View, place: &view::Place) -> Result<()> 
     let contenders = contender::present(options, place);
     for bench in &options.benches {
         match bench {
-            Bench::Run => start::measure(options, place, &bundles, &contenders)?,
+            Bench::Run => run::measure(options, place, &bundles, &contenders)?,
             Bench::Verbs => verbs::measure(options, place, &bundles, &contenders)?,
             Bench::Storm => storm::measure(options, place, &bundles, &contenders)?,
             Bench::Density => density::measure(options, place, &bundles, &contenders)?,

@@ -1,7 +1,146 @@
-//! Later.
-use crate::Result;
+//! What people type: `podman run --rm` beside `stockade run --rm`, on a root that is already stored.
+
 use crate::options::Options;
+use crate::podman::{IMAGE, Podman, run};
+use crate::sample::{Stage, median, quantile};
+use crate::series::{turns, view};
+use crate::table::{Column, Table, ratio};
 use crate::view::Place;
-pub(crate) fn measure(_: &Options, _: &Place) -> Result<()> {
+use crate::{Result, bundle, contender};
+use std::path::Path;
+use std::process::Command;
+
+const COLUMNS: &[Column] = &[
+    ("median ms", 2),
+    ("p90 ms", 2),
+    ("x podman", 3),
+    ("CPU ms", 2),
+    ("faults", 0),
+];
+
+/// One program with its whole command line.
+struct Person<'a> {
+    name: String,
+    command: Box<dyn Fn() -> Command + 'a>,
+    walls: Vec<f64>,
+    cpus: Vec<f64>,
+    faults: Vec<f64>,
+}
+
+/// Measures podman with each runtime it can use here, and ours.
+pub(crate) fn measure(options: &Options, place: &Place) -> Result<()> {
+    let title = format!(
+        "run --rm, {} view, {} rounds",
+        view(options),
+        options.rounds
+    );
+    let mut table = Table::new(title, COLUMNS);
+    let mut stage = Stage::new(&place.work, options.gap)?;
+    let stores = stores(options, place, &mut table);
+    let mut people = Vec::new();
+    for (name, podman) in &stores {
+        let command = || podman_run(podman, place);
+        people.push(Person::new(format!("podman+{name}"), Box::new(command)));
+    }
+    if let Some(program) = contender::ours(options) {
+        let archive = archive(place, stores.first().map(|(_, podman)| podman))?;
+        let command = move || our_run(&program, &archive, place);
+        people.push(Person::new(contender::OURS.to_owned(), Box::new(command)));
+    }
+    people.retain(|person| match stage.measure((person.command)()) {
+        Ok(_) => true,
+        Err(error) => {
+            table.note(format!("left out: {}: {error}", person.name));
+            false
+        }
+    });
+    for round in 1..=options.rounds {
+        for turn in turns(people.len(), round) {
+            let person = &mut people[turn];
+            let sample = stage.measure((person.command)())?;
+            person.walls.push(sample.wall);
+            person.cpus.push(sample.cpu);
+            person.faults.push(sample.faults);
+        }
+    }
+    add_rows(&mut table, &people);
+    place.sweep();
+    table.print(options.format);
     Ok(())
+}
+
+impl<'a> Person<'a> {
+    fn new(name: String, command: Box<dyn Fn() -> Command + 'a>) -> Self {
+        Self {
+            name,
+            command,
+            walls: vec![],
+            cpus: vec![],
+            faults: vec![],
+        }
+    }
+}
+
+/// podman's store, once for each runtime.
+fn stores(options: &Options, place: &Place, table: &mut Table) -> Vec<(String, Podman)> {
+    let mut stores = Vec::new();
+    let rootfs = place.work.join(bundle::ROOTFS);
+    for (name, runtime) in &options.peers {
+        match Podman::with_image(place, &rootfs, runtime) {
+            Ok(podman) => stores.push((name.clone(), podman)),
+            Err(error) => table.note(format!("left out: podman+{name}: {error}")),
+        }
+    }
+    stores
+}
+
+fn podman_run(podman: &Podman, place: &Place) -> Command {
+    let mut command = podman.command();
+    command.args(["run", "--rm", "--network", "none"]);
+    command
+        .args(["--cgroup-parent", &format!("/{}", place.prefix), IMAGE])
+        .args(bundle::ENDING);
+    command
+}
+
+/// The image as the archive that `podman save` writes.
+fn archive(place: &Place, podman: Option<&Podman>) -> Result<std::path::PathBuf> {
+    let podman = podman.ok_or("people: no podman to make the image archive with")?;
+    let archive = place.work.join("image.tar");
+    if !archive.exists() {
+        let mut save = podman.command();
+        save.args(["save", "--quiet", "--format", "oci-archive", "--output"]);
+        run(save.arg(&archive).arg(IMAGE))?;
+    }
+    Ok(archive)
+}
+
+fn our_run(program: &Path, archive: &Path, place: &Place) -> Command {
+    let mut command = Command::new(program);
+    command.arg("--root").arg(place.work.join("state/people"));
+    command
+        .args(["run", "--rm", "--net", "none"])
+        .arg(archive)
+        .args(bundle::ENDING);
+    command
+}
+
+fn add_rows(table: &mut Table, people: &[Person]) {
+    let wall = |person: &Person| median(person.walls.iter().copied());
+    let podman = people
+        .iter()
+        .find(|person| person.name.starts_with("podman"))
+        .map(wall);
+    for person in people {
+        table.row(
+            &person.name,
+            vec![
+                Some(wall(person)),
+                Some(quantile(person.walls.iter().copied(), 0.9)),
+                ratio(Some(wall(person)), podman),
+                Some(median(person.cpus.iter().copied())),
+                Some(median(person.faults.iter().copied())),
+            ],
+        );
+    }
 }

@@ -65,10 +65,10 @@ impl Stage {
         let start = Instant::now();
         let status = command
             .status()
-            .map_err(|error| format!("{}: {error}", spelled(&command)))?;
+            .map_err(|error| format!("{}: {error}", named(&command)))?;
         let wall = milliseconds(start.elapsed());
         if !status.success() {
-            return Err(format!("{}: {status}: {}", spelled(&command), self.last_words()).into());
+            return Err(format!("{}: {status}: {}", named(&command), self.last_words()).into());
         }
         let after = getrusage(UsageWho::RUSAGE_CHILDREN)?;
         Ok(Sample {
@@ -104,13 +104,13 @@ impl Stage {
     }
 }
 
-/// A command as a person would read it.
-fn spelled(command: &Command) -> String {
-    let words = std::iter::once(command.get_program()).chain(command.get_args());
-    words
-        .map(|word| word.to_string_lossy())
-        .collect::<Vec<_>>()
-        .join(" ")
+/// A command's program, as errors name it.
+fn named(command: &Command) -> String {
+    let path = std::path::Path::new(command.get_program());
+    path.file_name()
+        .unwrap_or(path.as_os_str())
+        .to_string_lossy()
+        .into_owned()
 }
 
 /// A duration in milliseconds.
