@@ -1,0 +1,275 @@
+//! Cgroups on the real kernel: as root, on whatever layout this host has.
+//!
+//! Every test makes cgroups of its own name and removes them, also when it fails.
+//! The rigs run the same tests on v2 with all controllers.
+
+use std::fs;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use cgroup::{Controllers, Deadline, Group, Layout, Lowered, Request, Version, lower, remove, wanted};
+use spec::{Access, Cpu, DeviceRule, DeviceRuleType, Memory, Pids, Resources};
+
+const WAIT: u32 = 5000;
+
+/// A container's cgroups that go when the test ends, however it ends.
+struct Cgroup {
+    group: Group,
+    children: Vec<Child>,
+}
+
+impl Cgroup {
+    fn with(resources: &Resources<'_>) -> Self {
+        Self::try_with(&fresh_path(), resources).expect("cgroups")
+    }
+
+    fn try_with(path: &str, resources: &Resources<'_>) -> cgroup::Result<Self> {
+        let group = lowered(path, resources, |lowered| Group::set_up(lowered))?;
+        Ok(Self { group, children: Vec::new() })
+    }
+
+    /// Runs a shell script inside, from its first instruction on.
+    fn run(&mut self, script: &str) -> u32 {
+        let mut enter = String::new();
+        for leaf in self.group.leaves() {
+            let file = if leaf.version == Version::V2 { "cgroup.procs" } else { "tasks" };
+            enter += &format!("echo 0 > {}/{file} && ", leaf.dir());
+        }
+        let child = Command::new("/bin/sh")
+            .args(["-c", &format!("{enter} echo in && {{ {script}\n}}")])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("sh");
+        let id = child.id();
+        self.children.push(child);
+        let out = self.children.last_mut().and_then(|child| child.stdout.as_mut()).expect("stdout");
+        let mut line = [0; 3];
+        std::io::Read::read_exact(out, &mut line).expect("the child has entered");
+        id
+    }
+
+    /// Runs a script inside to its end, and gives its exit status.
+    fn status(&mut self, script: &str) -> std::process::ExitStatus {
+        self.run(script);
+        self.children.pop().expect("a child").wait().expect("wait")
+    }
+
+    fn dir(&self, name: &str) -> String {
+        self.group.leaves().iter().find(|leaf| leaf.name() == name).expect("a leaf").dir()
+    }
+}
+
+impl Drop for Cgroup {
+    fn drop(&mut self) {
+        _ = self.group.kill();
+        for child in &mut self.children {
+            _ = child.wait();
+        }
+        let errors = remove(self.group.made(), self.group.leaves(), Deadline::after(WAIT));
+        assert!(errors.is_empty() || std::thread::panicking(), "{errors:?}");
+    }
+}
+
+fn fresh_path() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    format!("/stockade-test-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+fn lowered<T>(path: &str, resources: &Resources<'_>, act: impl FnOnce(&Lowered<'_>) -> T) -> T {
+    let request = Request { path, shared: 0, resources, counted: Controllers::NONE };
+    let layout = Layout::find(wanted(&request)).expect("a layout");
+    act(&lower(&request, &layout).expect("lowered"))
+}
+
+fn eventually(what: &str, check: impl Fn() -> bool) {
+    let end = Instant::now() + Duration::from_secs(5);
+    while !check() {
+        assert!(Instant::now() < end, "not in time: {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+#[test]
+fn a_container_without_limits_is_made_and_removed() {
+    let dirs: Vec<String> = {
+        let cgroup = Cgroup::with(&Resources::default());
+        cgroup.group.leaves().iter().map(cgroup::Leaf::dir).inspect(|dir| assert!(fs::metadata(dir).is_ok())).collect()
+    };
+    assert!(!dirs.is_empty());
+    for dir in dirs {
+        assert!(fs::metadata(&dir).is_err(), "{dir} is left");
+    }
+}
+
+#[test]
+fn kill_ends_a_tree_of_processes_and_cgroups_below() {
+    let mut cgroup = Cgroup::with(&Resources::default());
+    let first = cgroup.group.leaves()[0].dir();
+    let file = if cgroup.group.leaves()[0].version == Version::V2 { "cgroup.procs" } else { "tasks" };
+    cgroup.run(&format!(
+        "mkdir -p {first}/a/b {first}/c && (sh -c 'echo 0 > {first}/a/b/{file}; sleep 100 & sleep 100') & sleep 100"
+    ));
+    eventually("five processes", || cgroup.group.processes().expect("a list").len() >= 5);
+    assert!(cgroup.group.populated().expect("populated"));
+    cgroup.group.kill().expect("kill");
+    cgroup.children.pop().expect("a child").wait().expect("wait");
+    cgroup.group.wait_empty(Deadline::after(WAIT)).expect("empty");
+    assert!(!cgroup.group.populated().expect("populated"));
+}
+
+#[test]
+fn kill_ends_a_fork_bomb() {
+    let pids = Some(Pids { limit: Some(100) });
+    let mut cgroup = Cgroup::with(&Resources { pids, ..Resources::default() });
+    cgroup.run("f() { f | f & f; }; f 2>/dev/null; sleep 100");
+    cgroup.group.kill().expect("kill");
+    cgroup.children.pop().expect("a child").wait().expect("wait");
+    cgroup.group.wait_empty(Deadline::after(WAIT)).expect("empty");
+}
+
+#[test]
+fn frozen_processes_stand_still() {
+    let mut cgroup = Cgroup::with(&Resources::default());
+    let pid = cgroup.run("while :; do :; done");
+    cgroup.group.freeze(Deadline::after(WAIT)).expect("freeze");
+    assert!(cgroup.group.frozen().expect("frozen"));
+    let used = || {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("stat");
+        let fields: Vec<String> = stat.split(' ').map(str::to_owned).collect();
+        (fields[13].clone(), fields[14].clone())
+    };
+    let before = used();
+    std::thread::sleep(Duration::from_millis(100));
+    assert_eq!(used(), before);
+    cgroup.group.thaw(Deadline::after(WAIT)).expect("thaw");
+    assert!(!cgroup.group.frozen().expect("frozen"));
+    eventually("it runs again", || used() != before);
+}
+
+#[test]
+fn a_cgroup_with_processes_is_not_taken_over() {
+    let path = fresh_path();
+    let mut first = Cgroup::try_with(&path, &Resources::default()).expect("cgroups");
+    drop(Cgroup::try_with(&path, &Resources::default()).expect("an empty one is taken over"));
+    first.run("exec sleep 100");
+    let error = Cgroup::try_with(&path, &Resources::default()).map(drop).expect_err("not empty");
+    assert!(error.to_string().starts_with("container's cgroup is not empty: 1 process(es)"), "{error}");
+}
+
+#[test]
+fn a_frozen_cgroup_is_not_taken_over() {
+    let path = fresh_path();
+    let first = Cgroup::try_with(&path, &Resources::default()).expect("cgroups");
+    first.group.freeze(Deadline::after(WAIT)).expect("freeze");
+    let error = Cgroup::try_with(&path, &Resources::default()).map(drop).expect_err("frozen");
+    assert!(error.to_string().contains("unexpectedly frozen"), "{error}");
+    first.group.thaw(Deadline::after(WAIT)).expect("thaw");
+}
+
+#[test]
+fn ancestors_go_when_nobody_uses_them() {
+    let top = fresh_path();
+    let first = Cgroup::try_with(&format!("{top}/a/x"), &Resources::default()).expect("cgroups");
+    let second = Cgroup::try_with(&format!("{top}/a/y"), &Resources::default()).expect("cgroups");
+    let leaf = &first.group.leaves()[0];
+    let top_dir = format!("{}{top}", leaf.mount);
+    drop(first);
+    assert!(fs::metadata(&top_dir).is_ok());
+    drop(second);
+    for dir in [format!("{top_dir}/a"), top_dir] {
+        _ = fs::remove_dir(dir);
+    }
+}
+
+#[test]
+fn the_pids_limit_refuses() {
+    let pids = Some(Pids { limit: Some(4) });
+    let mut cgroup = Cgroup::with(&Resources { pids, ..Resources::default() });
+    let status = cgroup.status("exec 2>/dev/null; (sleep 3 & sleep 3 & sleep 3 & sleep 3 & true)");
+    assert!(!status.success());
+}
+
+#[test]
+fn the_memory_limit_kills() {
+    let memory = Memory { limit: Some(16 << 20), swap: Some(16 << 20), ..Memory::default() };
+    let mut cgroup = Cgroup::with(&Resources { memory: Some(memory), ..Resources::default() });
+    let status = cgroup.status("head -c 64m /dev/zero | tail -c 64m > /dev/null");
+    assert_eq!(status.code(), Some(128 + 9), "{status:?}");
+}
+
+#[test]
+fn every_cpu_setting_is_taken() {
+    let cpu = Cpu {
+        shares: Some(512),
+        quota: Some(20_000),
+        period: Some(50_000),
+        burst: Some(10_000),
+        cpus: Some("0".into()),
+        mems: Some("0".into()),
+        ..Cpu::default()
+    };
+    let cgroup = Cgroup::with(&Resources { cpu: Some(cpu), ..Resources::default() });
+    let leaves = cgroup.group.leaves();
+    let read = |leaf: &cgroup::Leaf, file: &str| fs::read_to_string(format!("{}/{file}", leaf.dir())).unwrap_or_default();
+    let some_has = |file: &str, value: &str| leaves.iter().any(|leaf| read(leaf, file).trim() == value);
+    if some_has("cpu.max", "20000 50000") {
+        assert!(some_has("cpu.weight", "59") && some_has("cpu.max.burst", "10000"));
+    } else {
+        assert!(some_has("cpu.shares", "512") && some_has("cpu.cfs_quota_us", "20000"));
+        assert!(some_has("cpu.cfs_period_us", "50000") && some_has("cpu.cfs_burst_us", "10000"));
+    }
+    assert!(some_has("cpuset.cpus", "0") && some_has("cpuset.mems", "0"));
+}
+
+#[test]
+fn a_refused_write_names_field_value_file_and_directory() {
+    let cpu = Cpu { cpus: Some("500".into()), ..Cpu::default() };
+    let path = fresh_path();
+    let error = Cgroup::try_with(&path, &Resources { cpu: Some(cpu), ..Resources::default() }).map(drop);
+    let error = error.expect_err("no such processor").to_string();
+    assert!(error.starts_with("linux.resources.cpu.cpus: cgroup: write cpuset.cpus \"500\" in /sys/fs/cgroup"), "{error}");
+    assert!(error.contains(&path), "{error}");
+    for leaf in Layout::find_all().expect("a layout").v1 {
+        assert!(fs::metadata(leaf.dir(&path)).is_err(), "{} is left", leaf.dir(&path));
+    }
+}
+
+#[test]
+fn devices_follow_the_policy() {
+    let rule = |allow, kind, major, minor, access: &str| DeviceRule {
+        allow,
+        kind,
+        major,
+        minor,
+        access: Access::from_letters(access).expect("letters"),
+    };
+    let devices = vec![
+        rule(false, DeviceRuleType::All, None, None, "rwm"),
+        rule(true, DeviceRuleType::Char, Some(1), Some(11), "r"),
+    ];
+    let dir = std::env::temp_dir().join(format!("stockade-test-{}-devices", std::process::id()));
+    fs::create_dir_all(&dir).expect("a directory");
+    let mut cgroup = Cgroup::with(&Resources { devices, ..Resources::default() });
+    let script = format!(
+        "cd {} && mknod kmsg c 1 11 && mknod mem c 1 1 && mknod null c 1 3 && mknod loop b 7 0 || exit 9
+         : < kmsg || exit 1
+         ( : > kmsg ) 2>/dev/null && exit 2
+         ( : < mem ) 2>/dev/null && exit 3
+         ( : < loop ) 2>/dev/null && exit 4
+         : > null || exit 5",
+        dir.display()
+    );
+    let status = cgroup.status(&script);
+    fs::remove_dir_all(&dir).expect("the directory goes");
+    assert!(status.success(), "{status:?}");
+}
+
+#[test]
+fn limits_are_at_the_leaf_named() {
+    let pids = Some(Pids { limit: Some(7) });
+    let cgroup = Cgroup::with(&Resources { pids, ..Resources::default() });
+    let leaf = cgroup.group.leaves().last().expect("a leaf").name();
+    assert_eq!(fs::read_to_string(cgroup.dir(leaf) + "/pids.max").expect("pids.max"), "7\n");
+}
