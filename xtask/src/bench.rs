@@ -1,0 +1,37 @@
+//! Builds what is to be measured, then measures it.
+
+use std::process::Command;
+
+/// `cargo xtask bench [ARG...]`: release builds of the binary and of the driver, which gets the arguments.
+pub(crate) fn run(arguments: &[&str]) -> Result<(), String> {
+    cargo(&[
+        "build",
+        "--release",
+        "--package",
+        "stockade",
+        "--package",
+        "stockade-bench",
+    ])?;
+    let mut measure = vec![
+        "run",
+        "--quiet",
+        "--release",
+        "--package",
+        "stockade-bench",
+        "--",
+    ];
+    measure.extend(arguments);
+    cargo(&measure)
+}
+
+fn cargo(arguments: &[&str]) -> Result<(), String> {
+    let program = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+    let status = Command::new(program)
+        .args(arguments)
+        .status()
+        .map_err(|error| format!("cargo: {error}"))?;
+    match status.success() {
+        true => Ok(()),
+        false => Err(format!("cargo {}: {status}", arguments[0])),
+    }
+}
