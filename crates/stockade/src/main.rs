@@ -1,5 +1,7 @@
 //! Entry.
-#[allow(dead_code, reason = "main is being written")]
+#[allow(dead_code, unused_imports, reason = "main is being written")]
 mod cli;
+#[allow(dead_code, reason = "main is being written")]
+mod output;
 
 fn main() {}
