@@ -25,6 +25,7 @@ pub mod ranges;
 pub mod resources;
 pub mod seccomp;
 pub mod state;
+mod strict;
 pub mod sysctl;
 mod text;
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::error::Category;
 
 use crate::locate::{offset_of, path_at, push_key};
+use crate::strict::Strict;
 use crate::{Error, Kind, Spec};
 
 /// The longest document that is read, in bytes. Real ones have 3 to 100 KB; what engines put into
@@ -68,7 +69,14 @@ pub(crate) fn parse<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Result<T, Error> 
     }
     // Once for all of it, instead of string by string; this also covers the fields that are ignored.
     let valid = core::str::from_utf8(text).map_err(|error| not_utf8(text, error.valid_up_to()))?;
-    serde_json::from_str(valid).map_err(|error| explain(text, &error))
+    read(valid).map_err(|error| explain(text, &error))
+}
+
+fn read<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, serde_json::Error> {
+    let mut json = serde_json::Deserializer::from_str(text);
+    let value = T::deserialize(Strict(&mut json))?;
+    json.end()?;
+    Ok(value)
 }
 
 #[cold]
@@ -90,11 +98,14 @@ fn explain(text: &[u8], error: &serde_json::Error) -> Error {
     let place = path_at(text, offset_of(text, line, column));
     match error.classify() {
         Category::Data => wrong_value(place, said),
-        _ => not_json(
-            text,
-            place,
-            format!("not JSON: {said} (line {line}, column {column})"),
-        ),
+        _ => {
+            let said = said.replace("EOF while parsing", "the file ends within");
+            not_json(
+                text,
+                place,
+                format!("not JSON: {said} (line {line}, column {column})"),
+            )
+        }
     }
 }
 
@@ -164,6 +175,7 @@ fn name_expected(expected: &str) -> String {
         "i64" => integers(i64::MIN, i64::MAX),
         "a sequence" => "a list".into(),
         "a boolean" => "`true` or `false`".into(),
+        _ if expected.starts_with("enum ") => "a string, one of a list".into(),
         _ if expected.starts_with("struct ") => "an object".into(),
         _ => expected.into(),
     }
