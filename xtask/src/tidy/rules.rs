@@ -82,10 +82,9 @@ pub(super) fn source(source: &Source) -> Vec<Finding> {
         if !may_print && prints.iter().any(|print| has_word(line, print)) {
             found("only the binary prints: return it");
         }
-        if source.path.starts_with("crates/plan/") {
-            if let Some(name) = IMPURE.iter().find(|name| has_word(line, name)) {
-                found(&format!("{name} in plan, which does no I/O"));
-            }
+        let impure = IMPURE.iter().find(|name| has_word(line, name));
+        if let Some(name) = impure.filter(|_| source.path.starts_with("crates/plan/")) {
+            found(&format!("{name} in plan, which does no I/O"));
         }
         if let Some(name) = vague_type(line) {
             found(&format!(
