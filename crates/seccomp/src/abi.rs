@@ -1,8 +1,10 @@
 //! The system call ABIs that a machine's kernel lets a program enter.
 
+use core::ops::Range;
+
 use spec::seccomp::Arch;
 
-use crate::numbers::{CALLS, number};
+use crate::numbers::{ARM_PRIVATE, CALLS, number};
 
 /// x32 calls are those of x86-64's `AUDIT_ARCH` whose number has this bit.
 pub(crate) const X32_BIT: u32 = 0x4000_0000;
@@ -67,6 +69,15 @@ impl Abi {
             X32_BIT
         } else {
             0
+        }
+    }
+
+    /// Numbers apart from the common ones, which new calls never get.
+    pub(crate) const fn private(self) -> Option<Range<u32>> {
+        match self {
+            Self::X32 => Some(X32_BIT | 512..X32_BIT | 548),
+            Self::Arm => Some(ARM_PRIVATE..u32::MAX),
+            _ => None,
         }
     }
 

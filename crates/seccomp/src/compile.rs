@@ -10,10 +10,9 @@ use spec::{Error, Kind, Place};
 use crate::abi::{Abi, X32_BIT};
 use crate::assemble::{Assembler, Target};
 use crate::compare;
-use crate::numbers::ARM_PRIVATE;
 use crate::outcome::{Verdict, refuse};
 use crate::program::{Flags, MAX_INSTRUCTIONS, Program, op};
-use crate::rules::{Conditional, Outcome, Outcomes, Rules};
+use crate::rules::{Conditional, Outcome, Rules};
 use crate::tree::{self, Spans};
 
 /// What the running kernel can do with a filter. Its actions need no asking: each is older than the
@@ -131,17 +130,33 @@ fn put_abi(to: &mut Assembler, rules: &mut Rules<'_>, abi: Abi, x32: bool) -> Ta
     to.before(op::LOAD, NUMBER_OFFSET, found)
 }
 
-/// Adds one ABI's outcomes.
-fn span(spans: &mut Spans<Outcome>, abi: Abi, outcomes: &Outcomes, default: Verdict) {
-    let default_outcome = Outcome::Always(default);
-    for (number, outcome) in &outcomes.of {
-        spans.at(*number, *outcome, default_outcome);
-        if Some(*number) == outcomes.highest && default.forbids() {
-            spans.from(*number + 1, Outcome::Always(Verdict::NO_SUCH_CALL));
-            if abi == Abi::Arm {
-                spans.from(ARM_PRIVATE, default_outcome);
-            }
-        }
+/// Adds one ABI's outcomes. What is newer than the profile fails as unknown, where the default forbids.
+fn span(spans: &mut Spans<Outcome>, abi: Abi, outcomes: &[(u32, Outcome)], default: Verdict) {
+    let private = abi.private();
+    let is_common =
+        |(number, _): &(u32, _)| private.as_ref().is_none_or(|range| *number < range.start);
+    let (common, others) = outcomes.split_at(outcomes.partition_point(is_common));
+    let newer = Outcome::Always(if default.forbids() {
+        Verdict::NO_SUCH_CALL
+    } else {
+        default
+    });
+    let default = Outcome::Always(default);
+    put_all(spans, common, default);
+    let Some((highest, _)) = common.last() else {
+        return put_all(spans, others, default);
+    };
+    spans.from(*highest + 1, newer);
+    if let Some(range) = private {
+        spans.from(range.start, default);
+        put_all(spans, others, default);
+        spans.from(range.end, newer);
+    }
+}
+
+fn put_all(spans: &mut Spans<Outcome>, outcomes: &[(u32, Outcome)], default: Outcome) {
+    for (number, outcome) in outcomes {
+        spans.at(*number, *outcome, default);
     }
 }
 

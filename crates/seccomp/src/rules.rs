@@ -8,7 +8,7 @@ use spec::seccomp::{Op, Seccomp, SyscallArg};
 use crate::abi::Abi;
 use crate::compare::always_holds;
 use crate::multiplex::{self, Door};
-use crate::numbers::{ARM_PRIVATE, find};
+use crate::numbers::find;
 use crate::outcome::Verdict;
 
 /// What becomes of a call.
@@ -58,14 +58,6 @@ pub(crate) struct Rules<'p> {
     pub(crate) unknown: Vec<&'p str>,
     /// For each ABI, what its rules name.
     named: Vec<(Abi, Vec<Named>)>,
-}
-
-/// The outcomes of one ABI.
-pub(crate) struct Outcomes {
-    /// For each number that has one of its own; sorted, each number once.
-    pub(crate) of: Vec<(u32, Outcome)>,
-    /// The highest number that the profile names, but for the private calls of ARM; `None` if none.
-    pub(crate) highest: Option<u32>,
 }
 
 impl<'p> Rules<'p> {
@@ -125,26 +117,24 @@ impl<'p> Rules<'p> {
         }
     }
 
-    /// The outcomes of one of the ABIs that the rules were looked up for.
-    pub(crate) fn outcomes(&mut self, abi: Abi, shared: &mut Vec<Conditional<'p>>) -> Outcomes {
+    /// The outcomes of one of the ABIs that the rules were looked up for: each number that has one of its
+    /// own, in order.
+    pub(crate) fn outcomes(
+        &mut self,
+        abi: Abi,
+        shared: &mut Vec<Conditional<'p>>,
+    ) -> Vec<(u32, Outcome)> {
         let mut named = match self.named.iter_mut().find(|(one, _)| *one == abi) {
             Some((_, named)) => core::mem::take(named),
             None => Vec::new(),
         };
         // Stable: rules about the same number stay in the profile's order.
         named.sort_by_key(|one| one.number);
-        let ordinary = |one: &&Named| one.number < ARM_PRIVATE || abi != Abi::Arm;
-        let highest = named.iter().rev().find(ordinary).map(|one| one.number);
-        let of = named
-            .chunk_by(|a, b| a.number == b.number)
-            .map(|group| {
-                (
-                    group[0].number,
-                    self.settle(group, !abi.is_32_bit(), shared),
-                )
-            })
-            .collect();
-        Outcomes { of, highest }
+        let wide = !abi.is_32_bit();
+        let groups = named.chunk_by(|a, b| a.number == b.number);
+        groups
+            .map(|group| (group[0].number, self.settle(group, wide, shared)))
+            .collect()
     }
 
     /// What becomes of the calls of one number, which `group` names.
