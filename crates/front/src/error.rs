@@ -89,7 +89,18 @@ impl From<std::io::Error> for Fault {
             std::io::ErrorKind::NotFound => Kind::NotFound,
             _ => Kind::Kernel,
         };
-        Self::new(kind, error.to_string())
+        Self::new(kind, words(&error))
+    }
+}
+
+/// The words and the name of a system call's error, as [`sys::Error`] prints them.
+pub(crate) fn words(error: &std::io::Error) -> String {
+    match error.raw_os_error() {
+        Some(number) => {
+            let (name, words) = sys::error::describe(sys::Errno::from_raw_os_error(number));
+            format!("{words} ({name})")
+        }
+        None => error.to_string(),
     }
 }
 

@@ -3,5 +3,6 @@
 
 pub mod app;
 pub mod error;
+pub mod seccomp_default;
 
 pub use error::{Error, Fault, Kind, Result};
