@@ -3,5 +3,7 @@
 mod cli;
 #[allow(dead_code, reason = "main is being written")]
 mod output;
+#[allow(dead_code, reason = "main is being written")]
+mod terminal;
 
 fn main() {}
