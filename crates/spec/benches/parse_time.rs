@@ -11,7 +11,10 @@ use spec::Spec;
 const RUNS: usize = 2001;
 
 fn main() {
-    let files: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
+    let files: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|word| word != "--bench")
+        .collect();
     let real = [("podman", include_str!("../tests/data/podman-4.3.1.json"))];
     let mut documents: Vec<(String, Vec<u8>)> =
         real.map(|(name, text)| (name.into(), text.into())).into();

@@ -220,3 +220,54 @@ impl<'de> Visitor<'de> for NamedVisitor {
         Ok(named)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_number_has_one_name() {
+        assert!(
+            NAMES.is_sorted_by(|a, b| a.0 < b.0),
+            "for the binary search"
+        );
+        let all = NAMES.iter().fold(CapSet::EMPTY, |set, (name, bit)| {
+            let one = CapSet::from_name(name).expect(name);
+            assert_eq!(one, CapSet(1 << bit), "{name}");
+            assert_eq!(
+                set.intersection(one),
+                CapSet::EMPTY,
+                "{name} has a number of its own"
+            );
+            set.union(one)
+        });
+        assert_eq!(all, CapSet::ALL);
+    }
+
+    #[test]
+    fn names_are_exact() {
+        assert_eq!(CapSet::from_name("CAP_SYS_ADMIN"), Some(CapSet(1 << 21)));
+        for name in [
+            "",
+            "CAP_",
+            "SYS_ADMIN",
+            "cap_sys_admin",
+            "CAP_SYS_ADMIN ",
+            "ALL",
+            "CAP_ALL",
+        ] {
+            assert_eq!(CapSet::from_name(name), None, "{name:?}");
+        }
+    }
+
+    #[test]
+    fn sets() {
+        let (a, b) = (CapSet(0b011), CapSet(0b110));
+        assert_eq!(
+            (a.union(b), a.intersection(b), a.without(b)),
+            (CapSet(0b111), CapSet(0b010), CapSet(0b001))
+        );
+        assert!(a.contains(CapSet(0b001)) && !a.contains(b) && CapSet::EMPTY.is_empty());
+        assert!(a.names().eq(["CAP_CHOWN", "CAP_DAC_OVERRIDE"]));
+    }
+}

@@ -9,7 +9,7 @@ use serde_json::error::Category;
 
 use crate::locate::{offset_of, path_at, push_key};
 use crate::strict::Strict;
-use crate::{Error, Kind, Spec};
+use crate::{Error, Kind, Process, Resources, Spec};
 
 /// The longest document that is read, in bytes. Real ones have 3 to 100 KB; what engines put into
 /// annotations is at most some 256 KB.
@@ -32,6 +32,22 @@ impl<'a> Spec<'a> {
     /// Writes the document indented by tabs, as `runc spec` does, without a newline at its end.
     pub fn to_json_pretty(&self) -> Vec<u8> {
         tabs(&indented(self))
+    }
+}
+
+impl<'a> Process<'a> {
+    /// Reads a document that is only a process, as `exec --process` gets one. Its errors name places
+    /// within the process.
+    pub fn parse(text: &'a [u8]) -> Result<Self, Error> {
+        parse(text)
+    }
+}
+
+impl<'a> Resources<'a> {
+    /// Reads a document that is only resources, as `update --resources` gets one. Its errors name places
+    /// within the resources.
+    pub fn parse(text: &'a [u8]) -> Result<Self, Error> {
+        parse(text)
     }
 }
 

@@ -188,6 +188,37 @@ pub enum Arch {
     Sheb,
 }
 
+impl Arch {
+    /// The specification's name for it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::X86 => "SCMP_ARCH_X86",
+            Self::X86_64 => "SCMP_ARCH_X86_64",
+            Self::X32 => "SCMP_ARCH_X32",
+            Self::Arm => "SCMP_ARCH_ARM",
+            Self::Aarch64 => "SCMP_ARCH_AARCH64",
+            Self::Mips => "SCMP_ARCH_MIPS",
+            Self::Mips64 => "SCMP_ARCH_MIPS64",
+            Self::Mips64n32 => "SCMP_ARCH_MIPS64N32",
+            Self::Mipsel => "SCMP_ARCH_MIPSEL",
+            Self::Mipsel64 => "SCMP_ARCH_MIPSEL64",
+            Self::Mipsel64n32 => "SCMP_ARCH_MIPSEL64N32",
+            Self::Ppc => "SCMP_ARCH_PPC",
+            Self::Ppc64 => "SCMP_ARCH_PPC64",
+            Self::Ppc64le => "SCMP_ARCH_PPC64LE",
+            Self::S390 => "SCMP_ARCH_S390",
+            Self::S390x => "SCMP_ARCH_S390X",
+            Self::Parisc => "SCMP_ARCH_PARISC",
+            Self::Parisc64 => "SCMP_ARCH_PARISC64",
+            Self::Riscv64 => "SCMP_ARCH_RISCV64",
+            Self::Loongarch64 => "SCMP_ARCH_LOONGARCH64",
+            Self::M68k => "SCMP_ARCH_M68K",
+            Self::Sh => "SCMP_ARCH_SH",
+            Self::Sheb => "SCMP_ARCH_SHEB",
+        }
+    }
+}
+
 /// A flag of `seccomp(2)`'s `SECCOMP_SET_MODE_FILTER`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
 pub enum Flag {
@@ -236,6 +267,21 @@ pub enum Op {
     /// `argument & value == value_two`.
     #[serde(rename = "SCMP_CMP_MASKED_EQ")]
     MaskedEqual,
+}
+
+impl Op {
+    /// The specification's name for it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NotEqual => "SCMP_CMP_NE",
+            Self::Less => "SCMP_CMP_LT",
+            Self::LessOrEqual => "SCMP_CMP_LE",
+            Self::Equal => "SCMP_CMP_EQ",
+            Self::GreaterOrEqual => "SCMP_CMP_GE",
+            Self::Greater => "SCMP_CMP_GT",
+            Self::MaskedEqual => "SCMP_CMP_MASKED_EQ",
+        }
+    }
 }
 
 /// Encoders in Go write an absent list as `null`.

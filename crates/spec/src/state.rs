@@ -107,3 +107,59 @@ impl ProcessState<'_> {
         crate::parse::compact(self)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::String;
+    use alloc::vec;
+
+    fn state() -> State<'static> {
+        State {
+            oci_version: OCI_VERSION.into(),
+            id: "box".into(),
+            status: Status::Created,
+            pid: 42,
+            bundle: "/b".into(),
+            annotations: [("k".into(), "v".into())].into_iter().collect(),
+        }
+    }
+
+    #[test]
+    fn as_hooks_read_it() {
+        let text = r#"{"ociVersion":"1.3.0","id":"box","status":"created","pid":42,"bundle":"/b","annotations":{"k":"v"}}"#;
+        assert_eq!(String::from_utf8(state().to_json()).as_deref(), Ok(text));
+        assert_eq!(State::parse(text.as_bytes()), Ok(state()));
+        let stopped = State {
+            status: Status::Stopped,
+            pid: 0,
+            annotations: Map::new(),
+            ..state()
+        };
+        let text = r#"{"ociVersion":"1.3.0","id":"box","status":"stopped","bundle":"/b"}"#;
+        assert_eq!(String::from_utf8(stopped.to_json()).as_deref(), Ok(text));
+    }
+
+    #[test]
+    fn as_agents_read_it() {
+        let process = ProcessState {
+            oci_version: OCI_VERSION.into(),
+            fds: vec![SECCOMP_FD.into()],
+            pid: 42,
+            metadata: Some("m".into()),
+            state: State {
+                annotations: Map::new(),
+                ..state()
+            },
+        };
+        let text = r#"{"ociVersion":"1.3.0","fds":["seccompFd"],"pid":42,"metadata":"m","state":{"ociVersion":"1.3.0","id":"box","status":"created","pid":42,"bundle":"/b"}}"#;
+        assert_eq!(String::from_utf8(process.to_json()).as_deref(), Ok(text));
+    }
+
+    #[test]
+    fn an_unknown_status_is_refused() {
+        let text = br#"{"ociVersion":"1.3.0","id":"box","status":"done","bundle":"/b"}"#;
+        let error = State::parse(text).expect_err("no such status");
+        assert_eq!(error.place, "status");
+    }
+}

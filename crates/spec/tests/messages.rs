@@ -630,3 +630,39 @@ fn resources() {
         ),
     ]);
 }
+
+#[test]
+fn hints_say_what_to_do() {
+    for (text, hint) in [
+        (
+            r#"{"ociVersion":"1.0.0","root":{"path":"r"},"hostname":"a"}"#,
+            Some("add that namespace, or leave this out"),
+        ),
+        (
+            r#"{"ociVersion":"1.0.0","root":{"path":"r"},"linux":{"resources":{"memory":{"swap":1}}}}"#,
+            Some("swap is the sum of memory and swap; -1 is no limit"),
+        ),
+        ("\u{feff}{}", Some("save it as UTF-8 without a BOM")),
+        ("{}", None),
+    ] {
+        let error = parse_and_check(text.as_bytes()).expect_err(text);
+        assert_eq!(error.hint, hint, "{error}");
+    }
+}
+
+#[test]
+fn a_process_and_resources_alone() {
+    let error = spec::Process::parse(br#"{"cwd": "/", "args": ["a"], "user": {"uid": "x"}}"#)
+        .expect_err("a wrong uid");
+    assert_eq!(error.place, "user.uid");
+    let process = spec::Process::parse(br#"{"cwd": "/"}"#).expect("a process");
+    assert_eq!(
+        process.check(None).expect_err("no command").place,
+        "process.args"
+    );
+    let resources = spec::Resources::parse(br#"{"pids": {"limit": -5}}"#).expect("resources");
+    assert_eq!(
+        resources.check().expect_err("a wrong limit").place,
+        "linux.resources.pids.limit"
+    );
+}

@@ -3,8 +3,8 @@
 use alloc::collections::BTreeSet;
 
 use super::{
-    absolute, all_absolute, conflict, entry, fail, ids, interface, invalid, numbers, resources,
-    within,
+    absolute, all_absolute, conflict, entry, fail, ids, interface, invalid, no_namespace, numbers,
+    resources, within,
 };
 use crate::sysctl::{Parameter, Refused};
 use crate::text::Short;
@@ -96,11 +96,7 @@ fn sysctl(linux: &Linux<'_>, spec: &Spec<'_>) -> Result<(), Error> {
             }
         };
         if linux.namespace(parameter.namespace).is_none() {
-            let message = format_args!(
-                "would be set for the whole machine: there is no `{}` in linux.namespaces",
-                parameter.namespace
-            );
-            return conflict(entry("linux.sysctl", name), message);
+            return no_namespace(parameter.namespace, entry("linux.sysctl", name));
         }
         if parameter.path == "kernel/hostname" && spec.hostname.is_some()
             || parameter.path == "kernel/domainname" && spec.domainname.is_some()

@@ -115,10 +115,7 @@ fn name(place: &str, name: Option<&Str<'_>>, spec: &Spec<'_>) -> Result<(), Erro
         );
     }
     if !spec.has_namespace(NamespaceType::Uts) {
-        return conflict(
-            place,
-            "would be set for the whole machine: there is no `uts` in linux.namespaces",
-        );
+        return no_namespace(NamespaceType::Uts, place);
     }
     Ok(())
 }
@@ -228,6 +225,15 @@ fn fail<T>(kind: Kind, place: impl fmt::Display, message: impl fmt::Display) -> 
 
 fn invalid<T>(place: impl fmt::Display, message: impl fmt::Display) -> Result<T, Error> {
     fail(Kind::Invalid, place, message)
+}
+
+/// An error about a value that needs a namespace which the configuration does not ask for.
+fn no_namespace<T>(kind: NamespaceType, place: impl fmt::Display) -> Result<T, Error> {
+    let message = format_args!(
+        "would be set for the whole machine: there is no `{kind}` in linux.namespaces"
+    );
+    let hint = "add that namespace, or leave this out";
+    conflict(place, message).map_err(|error: Error| error.hint(hint))
 }
 
 fn conflict<T>(place: impl fmt::Display, message: impl fmt::Display) -> Result<T, Error> {

@@ -11,6 +11,13 @@ use crate::{
 /// The most supplementary groups (`NGROUPS_MAX` of `linux/limits.h`).
 const MAX_GROUPS: usize = 65536;
 
+impl Process<'_> {
+    /// Checks the process alone, as `exec` gets one, for a container with this configuration.
+    pub fn check(&self, linux: Option<&Linux<'_>>) -> Result<(), Error> {
+        check(self, linux)
+    }
+}
+
 pub(super) fn check(process: &Process<'_>, linux: Option<&Linux<'_>>) -> Result<(), Error> {
     user(&process.user, linux)?;
     if process.args.is_empty() {

@@ -1,6 +1,8 @@
 //! `linux.resources`.
 
 use alloc::collections::BTreeSet;
+use alloc::format;
+use alloc::string::ToString;
 use core::fmt;
 
 use super::linux::{MAX_MAJOR, MAX_MINOR};
@@ -96,22 +98,17 @@ fn memory(memory: &Memory) -> Result<(), Error> {
 /// `swap` is the limit of memory and swap together, so it is nothing without the limit of memory, and
 /// never less. 0 is, in both, how encoders in Go write "absent".
 fn swap(memory: &Memory) -> Result<(), Error> {
-    const PLACE: &str = "linux.resources.memory.swap";
     let Some(swap) = memory.swap.filter(|swap| *swap > 0) else {
         return Ok(());
     };
-    match memory.limit.filter(|limit| *limit != 0) {
-        None => conflict(
-            PLACE,
-            "the limit of memory and swap needs one of memory, too",
-        ),
-        Some(-1) => conflict(PLACE, "is less than the limit of memory, which is none"),
-        Some(limit) if swap < limit => conflict(
-            PLACE,
-            format_args!("is less than the limit of memory, {limit}"),
-        ),
-        Some(_) => Ok(()),
-    }
+    let wrong = match memory.limit.filter(|limit| *limit != 0) {
+        None => "the limit of memory and swap needs one of memory, too".to_string(),
+        Some(-1) => "is less than the limit of memory, which is none".to_string(),
+        Some(limit) if swap < limit => format!("is less than the limit of memory, {limit}"),
+        Some(_) => return Ok(()),
+    };
+    conflict("linux.resources.memory.swap", wrong)
+        .map_err(|error: Error| error.hint("swap is the sum of memory and swap; -1 is no limit"))
 }
 
 fn cpu(cpu: &Cpu<'_>) -> Result<(), Error> {
