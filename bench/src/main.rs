@@ -33,9 +33,10 @@ mod table;
 mod verbs;
 mod view;
 
+use nix::sys::signal::{SigSet, Signal};
 use options::{Bench, Options};
 use std::process::{Command, ExitCode};
-use view::View;
+use view::{Place, View};
 
 /// What any part of the driver fails with: one line for a person.
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
@@ -61,18 +62,22 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs this program again once for each view: a process enters one mount namespace in its life.
+/// Runs this program again once for each view: a process enters one mount namespace in its life. An
+/// interrupt ends that process alone, so that this one can clear up behind it.
 fn each_view(options: &Options) -> Result<()> {
+    interruptible(false)?;
     let present = View::present()?;
     for view in &options.views {
         if !present.contains(view) {
             eprintln!("skipped: the {view} view cannot be made from this host's cgroup mounts");
             continue;
         }
-        let status = Command::new(std::env::current_exe()?)
+        let mut driver = Command::new(std::env::current_exe()?)
             .args(std::env::args_os().skip(1))
             .args(["--inside", view.name()])
-            .status()?;
+            .spawn()?;
+        let status = driver.wait()?;
+        Place::of(driver.id()).clear();
         if !status.success() {
             return Err(format!("the {view} view ended with {status}").into());
         }
@@ -80,19 +85,11 @@ fn each_view(options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// Measures everything asked for in one view. Nothing outlives it: the work directory is a tmpfs of this
-/// process's mount namespace, and cgroups are swept.
+/// Measures everything asked for in one view. The work directory is a tmpfs of this process's mount
+/// namespace; what else may be left is cleared by the process that waits for this one.
 fn measure(options: &Options, view: View) -> Result<()> {
-    let place = view::enter(view)?;
-    let outcome = measure_in(options, view, &place);
-    for leftover in place.sweep() {
-        eprintln!("left behind and removed: {}", leftover.display());
-    }
-    place.remove();
-    outcome
-}
-
-fn measure_in(options: &Options, view: View, place: &view::Place) -> Result<()> {
+    interruptible(true)?;
+    let place = &view::enter(view)?;
     let bundles = bundle::make(options, view, place)?;
     let contenders = contender::present(options, place);
     for bench in &options.benches {
@@ -103,6 +100,18 @@ fn measure_in(options: &Options, view: View, place: &view::Place) -> Result<()> 
             Bench::Density => density::measure(options, place, &bundles, &contenders)?,
             Bench::People => people::measure(options, place)?,
         }
+    }
+    Ok(())
+}
+
+/// Lets signals from the terminal through, or keeps them from this process.
+fn interruptible(may: bool) -> Result<()> {
+    let signals: SigSet = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP]
+        .into_iter()
+        .collect();
+    match may {
+        true => signals.thread_unblock()?,
+        false => signals.thread_block()?,
     }
     Ok(())
 }

@@ -6,6 +6,8 @@
 use crate::Result;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -100,8 +102,7 @@ pub(crate) struct Place {
 
 /// Moves this process into a new mount namespace that shows `view` and has a work directory.
 pub(crate) fn enter(view: View) -> Result<Place> {
-    let prefix = format!("skbench{}", std::process::id());
-    let work = std::env::temp_dir().join(&prefix);
+    let Place { work, prefix } = Place::of(std::process::id());
     fs::create_dir(&work)?;
     unshare(CloneFlags::CLONE_NEWNS).map_err(|error| format!("a mount namespace: {error}"))?;
     mount(
@@ -182,6 +183,15 @@ fn show_v2(staged: &Path) -> Result<()> {
 }
 
 impl Place {
+    /// The place of the driver process `pid`.
+    pub(crate) fn of(pid: u32) -> Self {
+        let prefix = format!("skbench{pid}");
+        Self {
+            work: std::env::temp_dir().join(&prefix),
+            prefix,
+        }
+    }
+
     /// A container id that no other call gets.
     pub(crate) fn id(&self, contender: &str, number: usize) -> String {
         format!("{}-{contender}-{number}", self.prefix)
@@ -202,9 +212,12 @@ impl Place {
         left
     }
 
-    /// Takes the work directory's mount point away; the tmpfs on it goes with the mount namespace.
-    pub(crate) fn remove(&self) {
-        let _ = umount2(&self.work, MntFlags::MNT_DETACH);
+    /// Takes away what outlives a driver's mount namespace, however the driver ended: cgroups with their
+    /// processes, and the mount point of the work directory.
+    pub(crate) fn clear(&self) {
+        for cgroup in self.sweep() {
+            eprintln!("left behind and removed: {}", cgroup.display());
+        }
         let _ = fs::remove_dir(&self.work);
     }
 }
@@ -235,10 +248,9 @@ fn collect_named(directory: &Path, name: &str, depth: usize, found: &mut Vec<Pat
 
 fn kill_members(cgroup: &Path) {
     let members = fs::read_to_string(cgroup.join("cgroup.procs")).unwrap_or_default();
-    for pid in members.lines() {
-        let _ = std::process::Command::new("kill")
-            .args(["-9", pid])
-            .status();
+    for pid in members.lines().filter_map(|line| line.parse().ok()) {
+        // One that is gone already is what was wanted.
+        let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
     }
 }
 
