@@ -10,6 +10,7 @@ use std::process::Command;
 
 /// What is told of a call.
 pub(crate) const COLUMNS: &[Column] = &[
+    ("p10 ms", 2),
     ("median ms", 2),
     ("p90 ms", 2),
     ("x floor", 2),
@@ -72,15 +73,18 @@ pub(crate) fn add_rows(table: &mut Table, series: &[Series]) {
     };
     for one in series {
         let value = wall(one);
+        let walls = |share| quantile(one.samples.iter().map(|sample| sample.wall), share);
+        let median_of = |part: fn(&Sample) -> f64| median(one.samples.iter().map(part));
         table.row(
             &one.contender.name,
             vec![
+                Some(walls(0.1)),
                 Some(value),
-                Some(quantile(one.samples.iter().map(|sample| sample.wall), 0.9)),
+                Some(walls(0.9)),
                 ratio(Some(value), of(FLOOR)),
                 ratio(Some(value), of("crun")),
-                Some(median(one.samples.iter().map(|sample| sample.cpu))),
-                Some(median(one.samples.iter().map(|sample| sample.faults))),
+                Some(median_of(|sample| sample.cpu)),
+                Some(median_of(|sample| sample.faults)),
                 one.calls,
             ],
         );

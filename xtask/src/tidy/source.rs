@@ -45,12 +45,13 @@ impl Source {
     }
 }
 
-/// Files that only tests compile.
+/// Files that are no part of what ships: tests, benches, examples.
 fn is_test_file(path: &str) -> bool {
     path.contains("/tests/")
         || path.ends_with("/tests.rs")
         || path.ends_with("_tests.rs")
         || path.contains("/benches/")
+        || path.contains("/examples/")
         || path.contains("/fuzz/")
 }
 
