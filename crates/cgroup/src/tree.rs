@@ -40,26 +40,55 @@ pub struct Entry<'g> {
 }
 
 impl Group {
-    /// Makes the directories of `leaves`, with their ancestors, and enables the controllers they need.
-    ///
-    /// A directory that is there already is taken over if it is empty and not frozen. When anything
-    /// fails, what was made is removed again.
-    ///
-    /// # Errors
-    /// When the kernel refuses, or an existing cgroup is in use ("container's cgroup is not empty").
-    pub fn create(leaves: Vec<Leaf>) -> Result<Self> {
-        let mut group = Self {
+    /// A group of which nothing is made yet; [`Group::make`] follows for each leaf, in order.
+    pub fn planned(leaves: Vec<Leaf>) -> Self {
+        Self {
             dirs: Vec::with_capacity(leaves.len()),
             leaves,
             made: Vec::new(),
-        };
-        for i in 0..group.leaves.len() {
-            if let Err(error) = group.create_leaf(i) {
+        }
+    }
+
+    /// Makes the directories of `leaves`, with their ancestors, and enables the controllers they need.
+    /// When anything fails, what was made is removed again.
+    ///
+    /// # Errors
+    /// As for [`Group::make`].
+    pub fn create(leaves: Vec<Leaf>) -> Result<Self> {
+        let mut group = Self::planned(leaves);
+        for _ in 0..group.leaves.len() {
+            if let Err(error) = group.make() {
                 remove::undo(&group.made);
                 return Err(error);
             }
         }
         Ok(group)
+    }
+
+    /// Makes the next leaf, with its ancestors, and enables the controllers it needs.
+    ///
+    /// A directory that is there already is taken over if it is empty and not frozen. What was made up to
+    /// a failure is in [`Group::made`].
+    ///
+    /// # Errors
+    /// When the kernel refuses, or an existing cgroup is in use ("container's cgroup is not empty").
+    pub fn make(&mut self) -> Result<()> {
+        let Some(leaf) = self.leaves.get(self.dirs.len()) else {
+            return Ok(());
+        };
+        let path = leaf.dir();
+        let existed = make_dirs(leaf, &path, &mut self.made)?;
+        let dir = open_dir(&path)?;
+        if existed {
+            check_unused(leaf, &dir)?;
+        }
+        if leaf.version == Version::V2 {
+            enable_controllers(leaf, &dir)?;
+        } else if leaf.controllers.has(Controller::Cpuset) {
+            inherit_cpuset(leaf)?;
+        }
+        self.dirs.push(dir);
+        Ok(())
     }
 
     /// Makes everything of `lowered`: directories, limits, device policy. When anything fails, what was
@@ -190,24 +219,12 @@ impl Group {
         attach().map_err(|error| Error::from(error).from_place(place))
     }
 
-    fn create_leaf(&mut self, index: usize) -> Result<()> {
-        let leaf = &self.leaves[index];
-        let path = leaf.dir();
-        let existed = make_dirs(leaf, &path, &mut self.made)?;
-        let dir = open_dir(&path)?;
-        if existed {
-            check_unused(leaf, &dir)?;
-        }
-        if leaf.version == Version::V2 {
-            enable_controllers(leaf, &dir)?;
-        } else if leaf.controllers.has(Controller::Cpuset) {
-            inherit_cpuset(leaf)?;
-        }
-        self.dirs.push(dir);
-        Ok(())
-    }
-
-    fn write(&self, setting: &Setting<'_>) -> Result<()> {
+    /// Makes one write. On a new cgroup, in the order of [`Lowered::settings`], that is all there is to
+    /// it; on one that has limits, [`Group::apply`] knows when to try again.
+    ///
+    /// # Errors
+    /// When the kernel refuses; the error names the field that asked for it.
+    pub fn write(&self, setting: &Setting<'_>) -> Result<()> {
         let dir = &self.dirs[setting.leaf];
         let place = Some(setting.place);
         if let Some(used) = setting.above {

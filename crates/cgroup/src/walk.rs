@@ -4,6 +4,7 @@
 //! `..` is its parent: a cgroup cannot be moved elsewhere.
 
 use alloc::ffi::CString;
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::mem::MaybeUninit;
 
@@ -71,4 +72,22 @@ pub(crate) fn gone_is_none<T>(outcome: Outcome<T>) -> Outcome<Option<T>> {
         Err(Errno::NOENT | Errno::NODEV) => Ok(None),
         Err(errno) => Err(errno),
     }
+}
+
+/// The sizes of huge pages that the cgroup `dir` counts: it has a file `hugetlb.SIZE` + `end` for each.
+pub(crate) fn hugetlb_sizes(dir: &OwnedFd, end: &str) -> Vec<String> {
+    let mut sizes = Vec::new();
+    let Ok(dir) = open(dir, c".") else {
+        return sizes;
+    };
+    let mut buffer = [const { MaybeUninit::<u8>::uninit() }; 2048];
+    let mut entries = RawDir::new(&dir, &mut buffer);
+    while let Some(Ok(entry)) = entries.next() {
+        let name = entry.file_name().to_str().unwrap_or_default();
+        let size = name
+            .strip_prefix("hugetlb.")
+            .and_then(|rest| rest.strip_suffix(end));
+        sizes.extend(size.filter(|size| !size.contains('.')).map(String::from));
+    }
+    sizes
 }

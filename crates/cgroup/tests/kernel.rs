@@ -8,7 +8,9 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use cgroup::{Controllers, Deadline, Group, Layout, Lowered, Request, Version, lower, remove, wanted};
+use cgroup::{
+    Controllers, Deadline, Group, Layout, Lowered, Request, Version, lower, remove, wanted,
+};
 use spec::{Access, Cpu, DeviceRule, DeviceRuleType, Memory, Pids, Resources};
 
 const WAIT: u32 = 5000;
@@ -25,15 +27,22 @@ impl Cgroup {
     }
 
     fn try_with(path: &str, resources: &Resources<'_>) -> cgroup::Result<Self> {
-        let group = lowered(path, resources, |lowered| Group::set_up(lowered))?;
-        Ok(Self { group, children: Vec::new() })
+        let group = lowered(path, resources, Group::set_up)?;
+        Ok(Self {
+            group,
+            children: Vec::new(),
+        })
     }
 
     /// Runs a shell script inside, from its first instruction on.
     fn run(&mut self, script: &str) -> u32 {
         let mut enter = String::new();
         for leaf in self.group.leaves() {
-            let file = if leaf.version == Version::V2 { "cgroup.procs" } else { "tasks" };
+            let file = if leaf.version == Version::V2 {
+                "cgroup.procs"
+            } else {
+                "tasks"
+            };
             enter += &format!("echo 0 > {}/{file} && ", leaf.dir());
         }
         let child = Command::new("/bin/sh")
@@ -44,7 +53,11 @@ impl Cgroup {
             .expect("sh");
         let id = child.id();
         self.children.push(child);
-        let out = self.children.last_mut().and_then(|child| child.stdout.as_mut()).expect("stdout");
+        let out = self
+            .children
+            .last_mut()
+            .and_then(|child| child.stdout.as_mut())
+            .expect("stdout");
         let mut line = [0; 3];
         std::io::Read::read_exact(out, &mut line).expect("the child has entered");
         id
@@ -57,7 +70,12 @@ impl Cgroup {
     }
 
     fn dir(&self, name: &str) -> String {
-        self.group.leaves().iter().find(|leaf| leaf.name() == name).expect("a leaf").dir()
+        self.group
+            .leaves()
+            .iter()
+            .find(|leaf| leaf.name() == name)
+            .expect("a leaf")
+            .dir()
     }
 }
 
@@ -67,18 +85,31 @@ impl Drop for Cgroup {
         for child in &mut self.children {
             _ = child.wait();
         }
-        let errors = remove(self.group.made(), self.group.leaves(), Deadline::after(WAIT));
+        let errors = remove(
+            self.group.made(),
+            self.group.leaves(),
+            Deadline::after(WAIT),
+        );
         assert!(errors.is_empty() || std::thread::panicking(), "{errors:?}");
     }
 }
 
 fn fresh_path() -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
-    format!("/stockade-test-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+    format!(
+        "/stockade-test-{}-{}",
+        std::process::id(),
+        NEXT.fetch_add(1, Ordering::Relaxed)
+    )
 }
 
 fn lowered<T>(path: &str, resources: &Resources<'_>, act: impl FnOnce(&Lowered<'_>) -> T) -> T {
-    let request = Request { path, shared: 0, resources, counted: Controllers::NONE };
+    let request = Request {
+        path,
+        shared: 0,
+        resources,
+        counted: Controllers::NONE,
+    };
     let layout = Layout::find(wanted(&request)).expect("a layout");
     act(&lower(&request, &layout).expect("lowered"))
 }
@@ -95,7 +126,13 @@ fn eventually(what: &str, check: impl Fn() -> bool) {
 fn a_container_without_limits_is_made_and_removed() {
     let dirs: Vec<String> = {
         let cgroup = Cgroup::with(&Resources::default());
-        cgroup.group.leaves().iter().map(cgroup::Leaf::dir).inspect(|dir| assert!(fs::metadata(dir).is_ok())).collect()
+        cgroup
+            .group
+            .leaves()
+            .iter()
+            .map(cgroup::Leaf::dir)
+            .inspect(|dir| assert!(fs::metadata(dir).is_ok()))
+            .collect()
     };
     assert!(!dirs.is_empty());
     for dir in dirs {
@@ -107,26 +144,51 @@ fn a_container_without_limits_is_made_and_removed() {
 fn kill_ends_a_tree_of_processes_and_cgroups_below() {
     let mut cgroup = Cgroup::with(&Resources::default());
     let first = cgroup.group.leaves()[0].dir();
-    let file = if cgroup.group.leaves()[0].version == Version::V2 { "cgroup.procs" } else { "tasks" };
+    let file = if cgroup.group.leaves()[0].version == Version::V2 {
+        "cgroup.procs"
+    } else {
+        "tasks"
+    };
     cgroup.run(&format!(
         "mkdir -p {first}/a/b {first}/c && (sh -c 'echo 0 > {first}/a/b/{file}; sleep 100 & sleep 100') & sleep 100"
     ));
-    eventually("five processes", || cgroup.group.processes().expect("a list").len() >= 5);
+    eventually("five processes", || {
+        cgroup.group.processes().expect("a list").len() >= 5
+    });
     assert!(cgroup.group.populated().expect("populated"));
     cgroup.group.kill().expect("kill");
-    cgroup.children.pop().expect("a child").wait().expect("wait");
-    cgroup.group.wait_empty(Deadline::after(WAIT)).expect("empty");
+    cgroup
+        .children
+        .pop()
+        .expect("a child")
+        .wait()
+        .expect("wait");
+    cgroup
+        .group
+        .wait_empty(Deadline::after(WAIT))
+        .expect("empty");
     assert!(!cgroup.group.populated().expect("populated"));
 }
 
 #[test]
 fn kill_ends_a_fork_bomb() {
     let pids = Some(Pids { limit: Some(100) });
-    let mut cgroup = Cgroup::with(&Resources { pids, ..Resources::default() });
+    let mut cgroup = Cgroup::with(&Resources {
+        pids,
+        ..Resources::default()
+    });
     cgroup.run("f() { f | f & f; }; f 2>/dev/null; sleep 100");
     cgroup.group.kill().expect("kill");
-    cgroup.children.pop().expect("a child").wait().expect("wait");
-    cgroup.group.wait_empty(Deadline::after(WAIT)).expect("empty");
+    cgroup
+        .children
+        .pop()
+        .expect("a child")
+        .wait()
+        .expect("wait");
+    cgroup
+        .group
+        .wait_empty(Deadline::after(WAIT))
+        .expect("empty");
 }
 
 #[test]
@@ -154,8 +216,15 @@ fn a_cgroup_with_processes_is_not_taken_over() {
     let mut first = Cgroup::try_with(&path, &Resources::default()).expect("cgroups");
     drop(Cgroup::try_with(&path, &Resources::default()).expect("an empty one is taken over"));
     first.run("exec sleep 100");
-    let error = Cgroup::try_with(&path, &Resources::default()).map(drop).expect_err("not empty");
-    assert!(error.to_string().starts_with("container's cgroup is not empty: 1 process(es)"), "{error}");
+    let error = Cgroup::try_with(&path, &Resources::default())
+        .map(drop)
+        .expect_err("not empty");
+    assert!(
+        error
+            .to_string()
+            .starts_with("container's cgroup is not empty: 1 process(es)"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -163,7 +232,9 @@ fn a_frozen_cgroup_is_not_taken_over() {
     let path = fresh_path();
     let first = Cgroup::try_with(&path, &Resources::default()).expect("cgroups");
     first.group.freeze(Deadline::after(WAIT)).expect("freeze");
-    let error = Cgroup::try_with(&path, &Resources::default()).map(drop).expect_err("frozen");
+    let error = Cgroup::try_with(&path, &Resources::default())
+        .map(drop)
+        .expect_err("frozen");
     assert!(error.to_string().contains("unexpectedly frozen"), "{error}");
     first.group.thaw(Deadline::after(WAIT)).expect("thaw");
 }
@@ -186,15 +257,25 @@ fn ancestors_go_when_nobody_uses_them() {
 #[test]
 fn the_pids_limit_refuses() {
     let pids = Some(Pids { limit: Some(4) });
-    let mut cgroup = Cgroup::with(&Resources { pids, ..Resources::default() });
+    let mut cgroup = Cgroup::with(&Resources {
+        pids,
+        ..Resources::default()
+    });
     let status = cgroup.status("exec 2>/dev/null; (sleep 3 & sleep 3 & sleep 3 & sleep 3 & true)");
     assert!(!status.success());
 }
 
 #[test]
 fn the_memory_limit_kills() {
-    let memory = Memory { limit: Some(16 << 20), swap: Some(16 << 20), ..Memory::default() };
-    let mut cgroup = Cgroup::with(&Resources { memory: Some(memory), ..Resources::default() });
+    let memory = Memory {
+        limit: Some(16 << 20),
+        swap: Some(16 << 20),
+        ..Memory::default()
+    };
+    let mut cgroup = Cgroup::with(&Resources {
+        memory: Some(memory),
+        ..Resources::default()
+    });
     let status = cgroup.status("head -c 64m /dev/zero | tail -c 64m > /dev/null");
     assert_eq!(status.code(), Some(128 + 9), "{status:?}");
 }
@@ -210,10 +291,16 @@ fn every_cpu_setting_is_taken() {
         mems: Some("0".into()),
         ..Cpu::default()
     };
-    let cgroup = Cgroup::with(&Resources { cpu: Some(cpu), ..Resources::default() });
+    let cgroup = Cgroup::with(&Resources {
+        cpu: Some(cpu),
+        ..Resources::default()
+    });
     let leaves = cgroup.group.leaves();
-    let read = |leaf: &cgroup::Leaf, file: &str| fs::read_to_string(format!("{}/{file}", leaf.dir())).unwrap_or_default();
-    let some_has = |file: &str, value: &str| leaves.iter().any(|leaf| read(leaf, file).trim() == value);
+    let read = |leaf: &cgroup::Leaf, file: &str| {
+        fs::read_to_string(format!("{}/{file}", leaf.dir())).unwrap_or_default()
+    };
+    let some_has =
+        |file: &str, value: &str| leaves.iter().any(|leaf| read(leaf, file).trim() == value);
     if some_has("cpu.max", "20000 50000") {
         assert!(some_has("cpu.weight", "59") && some_has("cpu.max.burst", "10000"));
     } else {
@@ -225,14 +312,33 @@ fn every_cpu_setting_is_taken() {
 
 #[test]
 fn a_refused_write_names_field_value_file_and_directory() {
-    let cpu = Cpu { cpus: Some("500".into()), ..Cpu::default() };
+    let cpu = Cpu {
+        cpus: Some("500".into()),
+        ..Cpu::default()
+    };
     let path = fresh_path();
-    let error = Cgroup::try_with(&path, &Resources { cpu: Some(cpu), ..Resources::default() }).map(drop);
+    let error = Cgroup::try_with(
+        &path,
+        &Resources {
+            cpu: Some(cpu),
+            ..Resources::default()
+        },
+    )
+    .map(drop);
     let error = error.expect_err("no such processor").to_string();
-    assert!(error.starts_with("linux.resources.cpu.cpus: cgroup: write cpuset.cpus \"500\" in /sys/fs/cgroup"), "{error}");
+    assert!(
+        error.starts_with(
+            "linux.resources.cpu.cpus: cgroup: write cpuset.cpus \"500\" in /sys/fs/cgroup"
+        ),
+        "{error}"
+    );
     assert!(error.contains(&path), "{error}");
     for leaf in Layout::find_all().expect("a layout").v1 {
-        assert!(fs::metadata(leaf.dir(&path)).is_err(), "{} is left", leaf.dir(&path));
+        assert!(
+            fs::metadata(leaf.dir(&path)).is_err(),
+            "{} is left",
+            leaf.dir(&path)
+        );
     }
 }
 
@@ -251,7 +357,10 @@ fn devices_follow_the_policy() {
     ];
     let dir = std::env::temp_dir().join(format!("stockade-test-{}-devices", std::process::id()));
     fs::create_dir_all(&dir).expect("a directory");
-    let mut cgroup = Cgroup::with(&Resources { devices, ..Resources::default() });
+    let mut cgroup = Cgroup::with(&Resources {
+        devices,
+        ..Resources::default()
+    });
     let script = format!(
         "cd {} && mknod kmsg c 1 11 && mknod mem c 1 1 && mknod null c 1 3 && mknod loop b 7 0 || exit 9
          : < kmsg || exit 1
@@ -269,7 +378,13 @@ fn devices_follow_the_policy() {
 #[test]
 fn limits_are_at_the_leaf_named() {
     let pids = Some(Pids { limit: Some(7) });
-    let cgroup = Cgroup::with(&Resources { pids, ..Resources::default() });
+    let cgroup = Cgroup::with(&Resources {
+        pids,
+        ..Resources::default()
+    });
     let leaf = cgroup.group.leaves().last().expect("a leaf").name();
-    assert_eq!(fs::read_to_string(cgroup.dir(leaf) + "/pids.max").expect("pids.max"), "7\n");
+    assert_eq!(
+        fs::read_to_string(cgroup.dir(leaf) + "/pids.max").expect("pids.max"),
+        "7\n"
+    );
 }
