@@ -18,8 +18,16 @@ use crate::error::{OnCall, Result};
 /// `EXDEV` or `ELOOP` when the path tries to leave; `ENOSYS` before Linux 5.6.
 pub fn open(root: impl AsFd, path: &str, flags: OFlags) -> Result<OwnedFd> {
     let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-    retry_on_intr(|| openat2(root.as_fd(), path, flags | OFlags::CLOEXEC, Mode::empty(), resolve))
-        .on("openat2", path)
+    retry_on_intr(|| {
+        openat2(
+            root.as_fd(),
+            path,
+            flags | OFlags::CLOEXEC,
+            Mode::empty(),
+            resolve,
+        )
+    })
+    .on("openat2", path)
 }
 
 /// Opens the directory `path` beneath `root` when every component of it is a real directory there.
@@ -28,7 +36,6 @@ pub fn open(root: impl AsFd, path: &str, flags: OFlags) -> Result<OwnedFd> {
 /// `ENOENT`, `ENOTDIR`; `ELOOP` for a symbolic link anywhere; `EXDEV` when it would leave.
 pub fn open_directory(root: impl AsFd, path: &[u8]) -> rustix::io::Result<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let resolve =
-        ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;
     retry_on_intr(|| openat2(root.as_fd(), path, flags, Mode::empty(), resolve))
 }

@@ -22,8 +22,10 @@ use crate::error::{Error, OnCall, Result};
 pub const NAME_MAX: usize = 255;
 
 /// The directory part of opening: never through a symbolic link.
-const DIRECTORY: OFlags =
-    OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+const DIRECTORY: OFlags = OFlags::RDONLY
+    .union(OFlags::DIRECTORY)
+    .union(OFlags::NOFOLLOW)
+    .union(OFlags::CLOEXEC);
 
 /// A single path component: not empty, no slash, no NUL, not `.` or `..`, at most [`NAME_MAX`] bytes.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -56,7 +58,10 @@ pub struct Entry<'a> {
 impl<'a> Entry<'a> {
     /// The entry `name` of the open directory `dir`.
     pub fn new(dir: &'a impl AsFd, name: Name<'a>) -> Self {
-        Self { dir: dir.as_fd(), name }
+        Self {
+            dir: dir.as_fd(),
+            name,
+        }
     }
 
     /// The entry `name` of `dir`.
@@ -64,7 +69,8 @@ impl<'a> Entry<'a> {
     /// # Errors
     /// `EINVAL` when `name` is not a single plain component.
     pub fn named(dir: &'a impl AsFd, name: &'a [u8]) -> Result<Self> {
-        let plain = Name::new(name).ok_or_else(|| Error::new("name", &lossy(name), Errno::INVAL))?;
+        let plain =
+            Name::new(name).ok_or_else(|| Error::new("name", &lossy(name), Errno::INVAL))?;
         Ok(Self::new(dir, plain))
     }
 
@@ -90,7 +96,10 @@ impl<'a> Entry<'a> {
     /// `ELOOP` when it is a symbolic link.
     pub fn open(&self, flags: OFlags) -> Result<OwnedFd> {
         let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        self.on("open", retry_on_intr(|| fs::openat(self.dir, self.name.0, flags, Mode::empty())))
+        self.on(
+            "open",
+            retry_on_intr(|| fs::openat(self.dir, self.name.0, flags, Mode::empty())),
+        )
     }
 
     /// Opens the directory that stands there, for reading.
@@ -106,13 +115,13 @@ impl<'a> Entry<'a> {
     /// # Errors
     /// `EEXIST` when there is an entry already, of whatever kind.
     pub fn create(&self) -> Result<OwnedFd> {
-        let flags = OFlags::RDWR
-            | OFlags::CREATE
-            | OFlags::EXCL
-            | OFlags::NOFOLLOW
-            | OFlags::CLOEXEC;
+        let flags =
+            OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let mode = Mode::from_raw_mode(0o600);
-        self.on("open", retry_on_intr(|| fs::openat(self.dir, self.name.0, flags, mode)))
+        self.on(
+            "open",
+            retry_on_intr(|| fs::openat(self.dir, self.name.0, flags, mode)),
+        )
     }
 
     /// Makes a new directory of mode 0700 or less (the umask applies).
@@ -120,7 +129,10 @@ impl<'a> Entry<'a> {
     /// # Errors
     /// `EEXIST` when there is an entry already.
     pub fn make_directory(&self) -> Result<()> {
-        self.on("mkdir", fs::mkdirat(self.dir, self.name.0, Mode::from_raw_mode(0o700)))
+        self.on(
+            "mkdir",
+            fs::mkdirat(self.dir, self.name.0, Mode::from_raw_mode(0o700)),
+        )
     }
 
     /// Makes a new symbolic link; its target is text and may be anything without NUL.
@@ -136,8 +148,13 @@ impl<'a> Entry<'a> {
     /// # Errors
     /// `EEXIST` when there is an entry already; `EPERM` when the target is a directory.
     pub fn make_link(&self, target: &Entry<'_>) -> Result<()> {
-        let made =
-            fs::linkat(target.dir, target.name.0, self.dir, self.name.0, AtFlags::empty());
+        let made = fs::linkat(
+            target.dir,
+            target.name.0,
+            self.dir,
+            self.name.0,
+            AtFlags::empty(),
+        );
         self.on("link", made)
     }
 
@@ -147,7 +164,10 @@ impl<'a> Entry<'a> {
     /// `EEXIST` when there is an entry already; `EPERM` without `CAP_MKNOD`.
     pub fn make_node(&self, kind: FileType, device: Dev) -> Result<()> {
         let mode = Mode::from_raw_mode(0o600);
-        self.on("mknod", fs::mknodat(self.dir, self.name.0, kind, mode, device))
+        self.on(
+            "mknod",
+            fs::mknodat(self.dir, self.name.0, kind, mode, device),
+        )
     }
 
     /// The target of the symbolic link that stands there.
@@ -160,7 +180,10 @@ impl<'a> Entry<'a> {
     pub fn set_owner(&self, uid: u32, gid: u32) -> Result<()> {
         let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
         let flags = AtFlags::SYMLINK_NOFOLLOW;
-        self.on("chown", fs::chownat(self.dir, self.name.0, Some(uid), Some(gid), flags))
+        self.on(
+            "chown",
+            fs::chownat(self.dir, self.name.0, Some(uid), Some(gid), flags),
+        )
     }
 
     /// Sets the mode of a FIFO or device node that the caller has just made.
@@ -170,14 +193,23 @@ impl<'a> Entry<'a> {
     /// else can write to.
     pub fn set_mode(&self, mode: u32) -> Result<()> {
         let mode = Mode::from_raw_mode(mode & 0o7777);
-        self.on("chmod", fs::chmodat(self.dir, self.name.0, mode, AtFlags::empty()))
+        self.on(
+            "chmod",
+            fs::chmodat(self.dir, self.name.0, mode, AtFlags::empty()),
+        )
     }
 
     /// Sets access and modification time of what stands there, of a symbolic link itself.
     pub fn set_times(&self, time: Timespec) -> Result<()> {
-        let times = Timestamps { last_access: time, last_modification: time };
+        let times = Timestamps {
+            last_access: time,
+            last_modification: time,
+        };
         let flags = AtFlags::SYMLINK_NOFOLLOW;
-        self.on("utimensat", fs::utimensat(self.dir, self.name.0, &times, flags))
+        self.on(
+            "utimensat",
+            fs::utimensat(self.dir, self.name.0, &times, flags),
+        )
     }
 
     /// Sets an extended attribute of what cannot be opened: a symbolic link, a FIFO, a device node.
@@ -186,7 +218,10 @@ impl<'a> Entry<'a> {
     /// `/proc/self/fd`, where only the last component, a plain name, is looked up, and not followed.
     pub fn set_xattr(&self, key: &[u8], value: &[u8]) -> Result<()> {
         let path = self.proc_path();
-        self.on("lsetxattr", fs::lsetxattr(path.as_slice(), key, value, XattrFlags::empty()))
+        self.on(
+            "lsetxattr",
+            fs::lsetxattr(path.as_slice(), key, value, XattrFlags::empty()),
+        )
     }
 
     /// The names of the extended attributes, each ended by NUL, of what cannot be opened.
@@ -215,17 +250,26 @@ impl<'a> Entry<'a> {
     /// `EEXIST` when `to` stands for something.
     pub fn rename(&self, to: &Entry<'_>) -> Result<()> {
         let flags = RenameFlags::NOREPLACE;
-        self.on("rename", fs::renameat_with(self.dir, self.name.0, to.dir, to.name.0, flags))
+        self.on(
+            "rename",
+            fs::renameat_with(self.dir, self.name.0, to.dir, to.name.0, flags),
+        )
     }
 
     /// Gives what stands here the name `to`, in place of the file that may stand there.
     pub fn replace(&self, to: &Entry<'_>) -> Result<()> {
-        self.on("rename", fs::renameat(self.dir, self.name.0, to.dir, to.name.0))
+        self.on(
+            "rename",
+            fs::renameat(self.dir, self.name.0, to.dir, to.name.0),
+        )
     }
 
     /// Removes what stands there, but not a directory.
     pub fn unlink(&self) -> Result<()> {
-        self.on("unlink", fs::unlinkat(self.dir, self.name.0, AtFlags::empty()))
+        self.on(
+            "unlink",
+            fs::unlinkat(self.dir, self.name.0, AtFlags::empty()),
+        )
     }
 
     /// Removes what stands there with all that is below it; that there is nothing is no error.
@@ -245,12 +289,10 @@ impl<'a> Entry<'a> {
     fn remove_one(&self) -> Result<()> {
         match fs::unlinkat(self.dir, self.name.0, AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
-            Err(Errno::ISDIR) => {
-                match fs::unlinkat(self.dir, self.name.0, AtFlags::REMOVEDIR) {
-                    Err(Errno::EXIST) => Err(Error::new("rmdir", &self.text(), Errno::NOTEMPTY)),
-                    other => self.on("rmdir", other),
-                }
-            }
+            Err(Errno::ISDIR) => match fs::unlinkat(self.dir, self.name.0, AtFlags::REMOVEDIR) {
+                Err(Errno::EXIST) => Err(Error::new("rmdir", &self.text(), Errno::NOTEMPTY)),
+                other => self.on("rmdir", other),
+            },
             other => self.on("unlink", other),
         }
     }
