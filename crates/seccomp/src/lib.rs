@@ -10,6 +10,7 @@ extern crate std;
 
 mod abi;
 mod assemble;
+mod blake2;
 mod compare;
 mod compile;
 mod digest;
@@ -25,7 +26,7 @@ pub use abi::Abi;
 pub use compile::{Compiled, Kernel, compile};
 pub use digest::{Digest, digest};
 pub use interpret::{Call, run};
-pub use program::{Flags, Instruction, MAX_INSTRUCTIONS, Program, Unusable};
+pub use program::{Encoded, Flags, Instruction, MAX_INSTRUCTIONS, Program, Unusable};
 
 /// What a fuzzer calls: any bytes as a profile, compiled for both machines.
 ///

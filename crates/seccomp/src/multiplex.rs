@@ -3,6 +3,7 @@
 
 use spec::seccomp::SyscallArg;
 
+use crate::numbers::{CALLS, index_of};
 use crate::rules::masked;
 
 /// A way to make a call through a multiplexed one.
@@ -14,8 +15,7 @@ pub(crate) enum Door {
     Ipc(u8),
 }
 
-/// Sorted by name.
-static DOORS: [(&str, Door); 32] = [
+const DOORS: [(&str, Door); 32] = [
     ("accept", Door::Socketcall(5)),
     ("accept4", Door::Socketcall(18)),
     ("bind", Door::Socketcall(2)),
@@ -50,12 +50,22 @@ static DOORS: [(&str, Door); 32] = [
     ("socketpair", Door::Socketcall(8)),
 ];
 
-/// The way to make the call of this name through another one, if there is one.
-pub(crate) fn door(name: &str) -> Option<Door> {
-    let index = DOORS
-        .binary_search_by(|(known, _)| (*known).cmp(name))
-        .ok()?;
-    Some(DOORS[index].1)
+/// The way to make a call through another one, if there is one; the call by its index in [`CALLS`].
+pub(crate) fn door(index: usize) -> Option<Door> {
+    OF_CALLS[index]
+}
+
+static OF_CALLS: [Option<Door>; CALLS.len()] = of_calls();
+
+const fn of_calls() -> [Option<Door>; CALLS.len()] {
+    let mut doors = [None; CALLS.len()];
+    let mut at = 0;
+    while at < DOORS.len() {
+        // A name that is in no table does not compile.
+        doors[index_of(DOORS[at].0)] = Some(DOORS[at].1);
+        at += 1;
+    }
+    doors
 }
 
 impl Door {

@@ -123,26 +123,53 @@ impl Program {
     /// The program that [`Program::to_bytes`] encoded.
     ///
     /// # Errors
+    /// As [`Encoded::new`].
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Unusable> {
+        let encoded = Encoded::new(bytes)?;
+        Ok(Self {
+            instructions: encoded.decoded().collect(),
+            flags: encoded.flags,
+        })
+    }
+}
+
+/// A program as it lies in a cache file, to be loaded from there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Encoded<'a> {
+    /// The instructions, each 8 bytes: `struct sock_filter` of a little-endian machine.
+    pub instructions: &'a [u8],
+    /// What to load them with.
+    pub flags: Flags,
+}
+
+impl<'a> Encoded<'a> {
+    /// What [`Program::to_bytes`] encoded.
+    ///
+    /// # Errors
     /// Whatever is not exactly such an encoding of a program that the kernel would take. That says
     /// nothing about what the program does: whoever can write the bytes decides what is filtered.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Unusable> {
-        let (header, body) = bytes.split_at_checked(HEADER).ok_or(Unusable)?;
+    pub fn new(bytes: &'a [u8]) -> Result<Self, Unusable> {
+        let (header, instructions) = bytes.split_at_checked(HEADER).ok_or(Unusable)?;
         let word = |at: usize| {
             u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]])
         };
         let count = usize::try_from(word(8)).map_err(|_| Unusable)?;
-        if header[..4] != MAGIC || count > MAX_INSTRUCTIONS || body.len() != count * WIDTH {
+        if header[..4] != MAGIC || count > MAX_INSTRUCTIONS || instructions.len() != count * WIDTH {
             return Err(Unusable);
         }
-        let instructions: Vec<_> = body.chunks_exact(WIDTH).map(decode).collect();
-        if is_valid(&instructions) {
-            Ok(Self {
-                instructions,
-                flags: Flags(word(4)),
-            })
+        let encoded = Self {
+            instructions,
+            flags: Flags(word(4)),
+        };
+        if is_valid(encoded.decoded(), count) {
+            Ok(encoded)
         } else {
             Err(Unusable)
         }
+    }
+
+    fn decoded(&self) -> impl Iterator<Item = Instruction> + use<'a> {
+        self.instructions.chunks_exact(WIDTH).map(decode)
     }
 }
 
@@ -157,20 +184,101 @@ fn decode(bytes: &[u8]) -> Instruction {
 
 /// Whether the kernel would take these as a filter: known operations, word loads inside `seccomp_data`,
 /// jumps forward to an instruction of the program, an end that returns.
-pub(crate) fn is_valid(program: &[Instruction]) -> bool {
-    let within = |index: usize, skip: u32| {
-        usize::try_from(skip).is_ok_and(|skip| skip < program.len() - index - 1)
-    };
-    let valid = |(index, one): (usize, &Instruction)| match one.code {
-        op::LOAD => one.k <= 60 && one.k.is_multiple_of(4),
-        op::AND | op::RETURN => true,
-        op::JUMP => within(index, one.k),
-        op::IF_EQUAL | op::IF_ABOVE | op::IF_AT_LEAST | op::IF_ANY_BIT => {
-            within(index, one.jt.into()) && within(index, one.jf.into())
+pub(crate) fn is_valid(program: impl Iterator<Item = Instruction>, count: usize) -> bool {
+    let mut last = op::JUMP;
+    let valid = |(index, one): (usize, Instruction)| {
+        last = one.code;
+        let within = |skip: u32| usize::try_from(skip).is_ok_and(|skip| skip < count - index - 1);
+        match one.code {
+            op::LOAD => one.k <= 60 && one.k.is_multiple_of(4),
+            op::AND | op::RETURN => true,
+            op::JUMP => within(one.k),
+            op::IF_EQUAL | op::IF_ABOVE | op::IF_AT_LEAST | op::IF_ANY_BIT => {
+                within(one.jt.into()) && within(one.jf.into())
+            }
+            _ => false,
         }
-        _ => false,
     };
-    program.len() <= MAX_INSTRUCTIONS
-        && program.last().is_some_and(|last| last.code == op::RETURN)
-        && program.iter().enumerate().all(valid)
+    let all = program.enumerate().all(valid);
+    all && count <= MAX_INSTRUCTIONS && last == op::RETURN
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec;
+
+    fn program(instructions: Vec<Instruction>) -> Vec<u8> {
+        Program {
+            instructions,
+            flags: Flags::LOG,
+        }
+        .to_bytes()
+    }
+
+    fn one(code: u16, jt: u8, jf: u8, k: u32) -> Instruction {
+        Instruction { code, jt, jf, k }
+    }
+
+    #[test]
+    fn encoding_and_back() {
+        let instructions = vec![
+            one(op::LOAD, 0, 0, 4),
+            one(op::IF_EQUAL, 0, 1, 7),
+            one(6, 0, 0, 1),
+            one(6, 0, 0, 2),
+        ];
+        let bytes = program(instructions.clone());
+        assert_eq!(bytes.len(), 12 + 8 * 4);
+        let back = Program::from_bytes(&bytes).unwrap();
+        assert_eq!(
+            back,
+            Program {
+                instructions,
+                flags: Flags::LOG
+            }
+        );
+        assert!(!back.needs_listener());
+    }
+
+    #[test]
+    fn what_is_cut_or_longer_or_other_is_unusable() {
+        let bytes = program(vec![one(op::LOAD, 0, 0, 4), one(op::RETURN, 0, 0, 0)]);
+        for size in 0..bytes.len() {
+            assert_eq!(Program::from_bytes(&bytes[..size]), Err(Unusable), "{size}");
+        }
+        assert_eq!(
+            Program::from_bytes(&[&bytes[..], &[0]].concat()),
+            Err(Unusable)
+        );
+        for magic in 0..4 {
+            let mut other = bytes.clone();
+            other[magic] ^= 1;
+            assert_eq!(Program::from_bytes(&other), Err(Unusable));
+        }
+    }
+
+    #[test]
+    fn what_the_kernel_refuses_is_unusable() {
+        let ret = one(op::RETURN, 0, 0, 0);
+        for instructions in [
+            vec![],
+            vec![one(op::LOAD, 0, 0, 0)],
+            vec![one(op::LOAD, 0, 0, 64), ret],
+            vec![one(op::LOAD, 0, 0, 2), ret],
+            vec![one(op::JUMP, 0, 0, 1), ret],
+            vec![one(op::JUMP, 0, 0, u32::MAX), ret],
+            vec![one(op::IF_EQUAL, 1, 0, 0), ret],
+            vec![one(op::IF_ANY_BIT, 0, 1, 0), ret],
+            vec![one(0x28, 0, 0, 0), ret],
+            vec![ret; MAX_INSTRUCTIONS + 1],
+        ] {
+            assert_eq!(
+                Program::from_bytes(&program(instructions.clone())),
+                Err(Unusable),
+                "{instructions:?}"
+            );
+        }
+        assert!(Program::from_bytes(&program(vec![ret; MAX_INSTRUCTIONS])).is_ok());
+    }
 }

@@ -104,7 +104,7 @@ impl<'p> Rules<'p> {
                         });
                     }
                     if *abi == Abi::X86
-                        && let Some(door) = multiplex::door(name)
+                        && let Some(door) = multiplex::door(index)
                     {
                         named.push(Named {
                             number: door.number(),
@@ -128,8 +128,8 @@ impl<'p> Rules<'p> {
             Some((_, named)) => core::mem::take(named),
             None => Vec::new(),
         };
-        // Stable: rules about the same number stay in the profile's order.
-        named.sort_by_key(|one| one.number);
+        // Rules about the same number stay in the profile's order.
+        named.sort_unstable_by_key(|one| (one.number, one.rule));
         let wide = !abi.is_32_bit();
         let groups = named.chunk_by(|a, b| a.number == b.number);
         groups

@@ -43,31 +43,63 @@ impl<T: Copy + PartialEq> Spans<T> {
     }
 }
 
+/// How many exceptions a leaf of the tree holds. More make the program shorter and decisions longer.
+const EXCEPTIONS: usize = 2;
+
 /// Puts the decision. `target` makes a target of an outcome; it is asked in falling order of numbers.
 pub(crate) fn put<T: Copy + PartialEq>(
     to: &mut Assembler,
     spans: &[Span<T>],
     target: &mut impl FnMut(&mut Assembler, T) -> Target,
 ) -> Target {
-    match spans {
-        [] => unreachable!("spans cover all numbers"),
-        [one] => target(to, one.outcome),
-        // A number, or a pair of neighbours, amid a span of another outcome.
-        [around, one, again] if around.outcome == again.outcome && one.start + 1 == again.start => {
-            let no = target(to, around.outcome);
-            let yes = target(to, one.outcome);
-            to.test(op::IF_EQUAL, one.start, yes, no)
-        }
-        _ => {
-            let (below, above) = spans.split_at(middle(spans));
-            let yes = put(to, above, target);
-            let no = put(to, below, target);
-            to.test(op::IF_AT_LEAST, above[0].start, yes, no)
-        }
+    let mut leaves = Vec::with_capacity(spans.len());
+    let mut rest = spans;
+    while !rest.is_empty() {
+        let (leaf, after) = rest.split_at(leaf_length(rest));
+        leaves.push(leaf);
+        rest = after;
     }
+    put_leaves(to, &leaves, target)
 }
 
-/// Where to split: near the middle, and such that single numbers stay with what surrounds them.
-fn middle<T: Copy + PartialEq>(spans: &[Span<T>]) -> usize {
-    spans.len() / 2
+/// How many spans at the start are one outcome with single numbers as exceptions.
+fn leaf_length<T: PartialEq>(spans: &[Span<T>]) -> usize {
+    let continues = |at: &usize| {
+        spans.get(*at..*at + 3).is_some_and(|next| {
+            next[0].outcome == next[2].outcome && next[1].start + 1 == next[2].start
+        })
+    };
+    1 + 2
+        * (0..EXCEPTIONS)
+            .map(|exception| 2 * exception)
+            .take_while(continues)
+            .count()
+}
+
+fn put_leaves<T: Copy + PartialEq>(
+    to: &mut Assembler,
+    leaves: &[&[Span<T>]],
+    target: &mut impl FnMut(&mut Assembler, T) -> Target,
+) -> Target {
+    if let [leaf] = leaves {
+        return put_leaf(to, leaf, target);
+    }
+    let (below, above) = leaves.split_at(leaves.len() / 2);
+    let yes = put_leaves(to, above, target);
+    let no = put_leaves(to, below, target);
+    to.test(op::IF_AT_LEAST, above[0][0].start, yes, no)
+}
+
+/// A leaf: every second span is an exception.
+fn put_leaf<T: Copy>(
+    to: &mut Assembler,
+    leaf: &[Span<T>],
+    target: &mut impl FnMut(&mut Assembler, T) -> Target,
+) -> Target {
+    let mut otherwise = target(to, leaf[0].outcome);
+    for exception in leaf.iter().skip(1).step_by(2) {
+        let yes = target(to, exception.outcome);
+        otherwise = to.test(op::IF_EQUAL, exception.start, yes, otherwise);
+    }
+    otherwise
 }
