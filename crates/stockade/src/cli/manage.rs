@@ -11,29 +11,6 @@ pub(super) const CONTAINER_AND_COMMAND: &str = "container-and-command";
 /// The operand `CONTAINER` and the options of ps(1) that follow it.
 pub(super) const CONTAINER_AND_PS: &str = "container-and-ps-options";
 
-/// Every command that acts on containers that exist, in the order of the help.
-pub(super) fn commands() -> Vec<Command> {
-    vec![
-        start(),
-        stop(),
-        kill(),
-        restart(),
-        pause(),
-        unpause(),
-        rm(),
-        ps(),
-        inspect(),
-        logs(),
-        exec(),
-        attach(),
-        wait(),
-        top(),
-        stats(),
-        update(),
-        rename(),
-    ]
-}
-
 fn containers() -> Arg {
     operands(
         "containers",
@@ -77,7 +54,8 @@ fn format() -> Arg {
     )
 }
 
-fn start() -> Command {
+/// `stockade start`.
+pub(super) fn start() -> Command {
     Command::new("start")
         .about("Start containers that are not running")
         .args([
@@ -89,7 +67,8 @@ fn start() -> Command {
         ])
 }
 
-fn stop() -> Command {
+/// `stockade stop`.
+pub(super) fn stop() -> Command {
     let signal = value(
         "signal",
         "SIGNAL",
@@ -101,7 +80,8 @@ fn stop() -> Command {
         .args([signal, stop_time(), containers()])
 }
 
-fn kill() -> Command {
+/// `stockade kill`.
+pub(super) fn kill() -> Command {
     let signal = value(
         "signal",
         "SIGNAL",
@@ -113,7 +93,8 @@ fn kill() -> Command {
         .args([signal, containers()])
 }
 
-fn restart() -> Command {
+/// `stockade restart`.
+pub(super) fn restart() -> Command {
     let signal = value(
         "signal",
         "SIGNAL",
@@ -125,19 +106,22 @@ fn restart() -> Command {
         .args([signal, stop_time(), containers()])
 }
 
-fn pause() -> Command {
+/// `stockade pause`.
+pub(super) fn pause() -> Command {
     Command::new("pause")
         .about("Freeze all processes of containers")
         .arg(containers())
 }
 
-fn unpause() -> Command {
+/// `stockade unpause`.
+pub(super) fn unpause() -> Command {
     Command::new("unpause")
         .about("Let frozen containers go on")
         .arg(containers())
 }
 
-fn rm() -> Command {
+/// `stockade rm`.
+pub(super) fn rm() -> Command {
     Command::new("rm").about("Remove containers").args([
         flag("force", "Kill a container that is running").short('f'),
         flag("volumes", "Remove its anonymous volumes as well").short('v'),
@@ -145,7 +129,8 @@ fn rm() -> Command {
     ])
 }
 
-fn ps() -> Command {
+/// `stockade ps`.
+pub(super) fn ps() -> Command {
     Command::new("ps")
         .about("List containers")
         .visible_alias("list")
@@ -161,7 +146,8 @@ fn ps() -> Command {
         ])
 }
 
-fn inspect() -> Command {
+/// `stockade inspect`.
+pub(super) fn inspect() -> Command {
     let kind = value("type", "TYPE", "Kind of object")
         .value_parser(PossibleValuesParser::new(["container"]));
     Command::new("inspect")
@@ -179,7 +165,8 @@ fn inspect() -> Command {
         ])
 }
 
-fn logs() -> Command {
+/// `stockade logs`.
+pub(super) fn logs() -> Command {
     Command::new("logs")
         .about("Print the output of a container")
         .args([
@@ -202,7 +189,8 @@ fn logs() -> Command {
         ])
 }
 
-fn exec() -> Command {
+/// `stockade exec`.
+pub(super) fn exec() -> Command {
     let env = list(
         "env",
         "KEY[=VALUE]",
@@ -234,7 +222,8 @@ fn exec() -> Command {
         ])
 }
 
-fn attach() -> Command {
+/// `stockade attach`.
+pub(super) fn attach() -> Command {
     Command::new("attach")
         .about("Connect this terminal to a running container")
         .args([
@@ -245,13 +234,15 @@ fn attach() -> Command {
         ])
 }
 
-fn wait() -> Command {
+/// `stockade wait`.
+pub(super) fn wait() -> Command {
     Command::new("wait")
         .about("Wait until containers end; print their exit codes")
         .arg(containers())
 }
 
-fn top() -> Command {
+/// `stockade top`.
+pub(super) fn top() -> Command {
     Command::new("top")
         .about("List the processes of a container")
         .arg(operand_and_rest(
@@ -261,7 +252,8 @@ fn top() -> Command {
         ))
 }
 
-fn stats() -> Command {
+/// `stockade stats`.
+pub(super) fn stats() -> Command {
     Command::new("stats")
         .about("Show what containers use of the machine")
         .args([
@@ -273,7 +265,8 @@ fn stats() -> Command {
         ])
 }
 
-fn update() -> Command {
+/// `stockade update`.
+pub(super) fn update() -> Command {
     Command::new("update")
         .about("Change the limits of containers")
         .arg(containers())
@@ -287,7 +280,8 @@ fn update() -> Command {
         ))
 }
 
-fn rename() -> Command {
+/// `stockade rename`.
+pub(super) fn rename() -> Command {
     Command::new("rename")
         .about("Give a container another name")
         .args([container(), operand("name", "NAME", "The new name")])

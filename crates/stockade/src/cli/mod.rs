@@ -30,13 +30,10 @@ pub(crate) const MISTAKE_CODE: u8 = 125;
 /// [`Refusal::Page`] when help or the version was asked for, [`Refusal::Mistake`] for anything that
 /// is not understood.
 pub(crate) fn parse(words: &[String]) -> Result<Request, Refusal> {
-    let table = table::table();
-    let parser = flags::accept_values(table.clone());
+    let mut parser = flags::accept_values(table::part(words)).no_binary_name(true);
     let matches = parser
-        .clone()
-        .no_binary_name(true)
-        .try_get_matches_from(words)
-        .map_err(|error| refuse::refusal(&table, words, &error))?;
+        .try_get_matches_from_mut(words)
+        .map_err(|error| refuse::refusal(&table::table(), words, &error))?;
     let command = verb(&parser, &matches).map_err(Refusal::Mistake)?;
     Ok(Request {
         root: matches.get_one("root").cloned(),

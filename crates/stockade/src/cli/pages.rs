@@ -44,8 +44,12 @@ fn page(command: &Command, name: &str, dir: &Path) -> Result<(), Error> {
         .clone()
         .mut_args(refuse::hide_rest)
         .after_help(None::<&str>)
+        .subcommand_help_heading("COMMANDS")
         .display_name(name.to_owned());
-    let man = Man::new(shown).title(name.to_owned()).manual("Stockade");
+    let man = Man::new(shown)
+        .title(name.to_owned())
+        .source(concat!("stockade ", env!("CARGO_PKG_VERSION")))
+        .manual("Stockade");
     let mut text = Vec::new();
     man.render_title(&mut text)?;
     man.render_name_section(&mut text)?;

@@ -10,14 +10,83 @@ use super::{examples, manage, run};
 /// The operand that takes the words of an `oci` command, which has its own parser.
 pub(super) const OCI_WORDS: &str = "words";
 
-/// Commands that `stockade plan` can go before.
-const PLANNED: &[&str] = &[
-    "run", "create", "start", "stop", "kill", "restart", "pause", "unpause", "rm", "exec",
-    "update", "oci",
+/// A command's name, what makes its part of the table, and whether `plan` can go before it.
+type Entry = (&'static str, fn() -> Command, bool);
+
+/// Every command but `plan`, in the order of the help.
+const COMMANDS: &[Entry] = &[
+    ("run", run::run, true),
+    ("create", run::create, true),
+    ("start", manage::start, true),
+    ("stop", manage::stop, true),
+    ("kill", manage::kill, true),
+    ("restart", manage::restart, true),
+    ("pause", manage::pause, true),
+    ("unpause", manage::unpause, true),
+    ("rm", manage::rm, true),
+    ("ps", manage::ps, false),
+    ("inspect", manage::inspect, false),
+    ("logs", manage::logs, false),
+    ("exec", manage::exec, true),
+    ("attach", manage::attach, false),
+    ("wait", manage::wait, false),
+    ("top", manage::top, false),
+    ("stats", manage::stats, false),
+    ("update", manage::update, true),
+    ("rename", manage::rename, false),
+    ("oci", oci, true),
+    ("completion", completion, false),
+    ("man", man, false),
+    ("version", version, false),
 ];
 
 /// The whole table.
 pub(super) fn table() -> Command {
+    let (containers, others) = COMMANDS.split_at(COMMANDS.len() - 4);
+    program()
+        .subcommands(
+            containers
+                .iter()
+                .map(|(_, make, _)| with_common(make(), "")),
+        )
+        .subcommand(plan(None))
+        .subcommands(others.iter().map(|(_, make, _)| with_common(make(), "")))
+}
+
+/// As much of the table as `words` need: the command that they name, without the others, which take
+/// longer to make than most commands take to run. All of it when they name none.
+pub(super) fn part(words: &[String]) -> Command {
+    let mut words = words.iter().map(String::as_str);
+    match first_operand(&mut words) {
+        Some("plan") => {
+            let command = first_operand(&mut words).and_then(find);
+            program().subcommand(plan(command))
+        }
+        word => match word.and_then(find) {
+            Some((_, make, _)) => program().subcommand(with_common(make(), "")),
+            None => table(),
+        },
+    }
+}
+
+/// The next word that is neither an option of the program or of `plan`, nor its value.
+fn first_operand<'w>(words: &mut impl Iterator<Item = &'w str>) -> Option<&'w str> {
+    loop {
+        match words.next()? {
+            "--root" | "--format" => drop(words.next()),
+            word if word.starts_with('-') => {}
+            word => return Some(word),
+        }
+    }
+}
+
+fn find(word: &str) -> Option<&'static Entry> {
+    let name = if word == "list" { "ps" } else { word };
+    COMMANDS.iter().find(|(known, ..)| *known == name)
+}
+
+/// The program, without its commands.
+fn program() -> Command {
     Command::new("stockade")
         .about("Run containers on this machine")
         .version(env!("CARGO_PKG_VERSION"))
@@ -27,13 +96,6 @@ pub(super) fn table() -> Command {
         .subcommand_help_heading("Commands")
         .disable_help_flag(true)
         .args([state_root(), help().short('h')])
-        .subcommands(
-            commands()
-                .into_iter()
-                .map(|command| with_common(command, "")),
-        )
-        .subcommand(plan())
-        .subcommands(others().into_iter().map(|command| with_common(command, "")))
         .after_help("`stockade help COMMAND` tells more about a command.")
 }
 
@@ -47,17 +109,6 @@ fn help() -> Arg {
         .long("help")
         .help("Print help")
         .action(ArgAction::Help)
-}
-
-fn commands() -> Vec<Command> {
-    let mut commands = vec![run::run(), run::create()];
-    commands.extend(manage::commands());
-    commands
-}
-
-/// The commands that are not about containers of this program.
-fn others() -> Vec<Command> {
-    vec![oci(), completion(), man(), version()]
 }
 
 /// Adds what every command has: its usage line, examples, `--help`, and "the last one given counts".
@@ -106,13 +157,14 @@ fn usage(command: &Command, prefix: &str) -> String {
     line
 }
 
-/// `stockade plan COMMAND`: the commands above once more, printed and not done.
-fn plan() -> Command {
+/// `stockade plan COMMAND`: the commands above once more, printed and not done; only one of them
+/// where one is wanted.
+fn plan(only: Option<&'static Entry>) -> Command {
     let format = value("format", "FORMAT", "text or json [default: text]")
         .value_parser(PossibleValuesParser::new(["text", "json"]))
         .hide_possible_values(true);
-    let commands = commands().into_iter().chain(others());
-    let commands = commands.filter(|command| PLANNED.contains(&command.get_name()));
+    let commands = only.map_or(COMMANDS, std::slice::from_ref);
+    let commands = commands.iter().filter(|(_, _, planned)| *planned);
     with_common(Command::new("plan"), "")
         .about("Print the steps that a command would take, and take none")
         .override_usage("stockade plan [--format FORMAT] COMMAND")
@@ -121,7 +173,7 @@ fn plan() -> Command {
         .subcommand_help_heading("Commands")
         .disable_help_subcommand(true)
         .arg(format)
-        .subcommands(commands.map(|command| with_common(command, "plan ")))
+        .subcommands(commands.map(|(_, make, _)| with_common(make(), "plan ")))
 }
 
 /// `stockade oci …`: named here for help and completion; its words are parsed by the OCI front.

@@ -50,6 +50,43 @@ fn the_table_is_sound() {
     flags::accept_values(table::table()).debug_assert();
 }
 
+/// What is parsed with a part of the table is parsed with all of it, too.
+#[test]
+fn a_part_of_the_table_is_enough() {
+    for line in [
+        "run x",
+        "--root /x ps",
+        "list",
+        "plan run x",
+        "plan --format json oci x",
+        "--root=/x plan rm x",
+    ] {
+        let part = table::part(&words(line));
+        assert!(
+            part.clone()
+                .no_binary_name(true)
+                .try_get_matches_from(words(line))
+                .is_ok(),
+            "{line}"
+        );
+        assert_eq!(part.get_subcommands().count(), 1, "{line}");
+    }
+    for line in ["", "--help", "help run", "rum x", "--root"] {
+        assert!(
+            table::part(&words(line)).get_subcommands().count() > 20,
+            "{line}"
+        );
+    }
+    assert!(
+        table::part(&words("plan rum"))
+            .find_subcommand("plan")
+            .unwrap()
+            .get_subcommands()
+            .count()
+            > 10
+    );
+}
+
 #[test]
 fn clusters_and_repeated_options_are_dockers() {
     let run = run_of("run -it --rm -e A=1 --env=B=2 -eC=3 -m 512m --cpus=1.5 host bash -c true");

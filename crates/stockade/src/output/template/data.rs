@@ -72,6 +72,10 @@ impl Serialize for Data {
             Self::Nil => to.serialize_unit(),
             Self::Bool(bool) => to.serialize_bool(*bool),
             Self::Int(int) => to.serialize_i128(*int),
+            // A whole number has no fraction in Go's JSON; below 2^53 the cast is exact.
+            Self::Float(float) if float.fract() == 0.0 && float.abs() < 9e15 => {
+                to.serialize_i64(*float as i64)
+            }
             Self::Float(float) => to.serialize_f64(*float),
             Self::Text(text) => to.serialize_str(text),
             Self::List(list) => to.collect_seq(list),

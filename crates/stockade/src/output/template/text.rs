@@ -62,7 +62,7 @@ pub(super) fn shortest(float: f64) -> String {
         return if float > 0.0 { "+Inf" } else { "-Inf" }.to_owned();
     }
     let size = float.abs();
-    if float == 0.0 || (1e-4..1e21).contains(&size) {
+    if float == 0.0 || (1e-4..1e6).contains(&size) {
         float.to_string()
     } else {
         exponent(&format!("{float:e}"))
