@@ -3,6 +3,8 @@
 
 pub mod app;
 pub mod error;
+#[cfg(test)]
+mod scratch;
 pub mod seccomp_default;
 
 pub use error::{Error, Fault, Kind, Result};

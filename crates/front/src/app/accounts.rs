@@ -229,7 +229,7 @@ mod tests {
 
     #[test]
     fn a_root_without_account_files_knows_nobody() {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = crate::scratch::tempdir().unwrap();
         let storage = Storage::directory(dir.path().to_str().unwrap());
         assert_eq!(Accounts::read(&storage), Ok(Accounts::default()));
     }

@@ -1,9 +1,7 @@
 //! Reading a file of a root that is made of layers, without mounting it: what overlayfs would show.
 
-use std::os::fd::OwnedFd;
-
 use sys::rustix::fs::{FileType, OFlags, Stat, fgetxattr, fstat, readlinkat};
-use sys::{AsFd, Errno};
+use sys::{AsFd, AsRawFd, Errno, OwnedFd};
 
 use super::storage::{Base, Storage};
 use crate::error::{Fault, Parsed};
@@ -59,7 +57,9 @@ impl Layers {
                     FileType::Symlink => {
                         links += 1;
                         if links > LINKS {
-                            return Err(Fault::usage(format!("the root's {path} is a circle of links")));
+                            return Err(Fault::usage(format!(
+                                "the root's {path} is a circle of links"
+                            )));
                         }
                         let target = link_text(&node, path)?;
                         if target.starts_with('/') {
@@ -67,7 +67,9 @@ impl Layers {
                         }
                         todo.extend(parts(&target));
                     }
-                    FileType::RegularFile if todo.is_empty() => return reopen(&node, path).map(Some),
+                    FileType::RegularFile if todo.is_empty() => {
+                        return reopen(&node, path).map(Some);
+                    }
                     _ if todo.is_empty() => return not_a_file(path),
                     _ => return Ok(None),
                 },
@@ -78,23 +80,32 @@ impl Layers {
 }
 
 fn not_a_file<T>(path: &str) -> Parsed<T> {
-    Err(Fault::usage(format!("the root's {path} is not a regular file")))
+    Err(Fault::usage(format!(
+        "the root's {path} is not a regular file"
+    )))
 }
 
 /// The components of a path, the first one last.
 fn parts(path: &str) -> Vec<String> {
-    path.split('/').rev().filter(|part| !part.is_empty() && *part != ".").map(str::to_owned).collect()
+    path.split('/')
+        .rev()
+        .filter(|part| !part.is_empty() && *part != ".")
+        .map(str::to_owned)
+        .collect()
 }
 
 fn copy(fd: &OwnedFd) -> Parsed<OwnedFd> {
-    Ok(fd.try_clone()?)
+    let call = |errno| sys::Error::new("fcntl", "F_DUPFD_CLOEXEC", errno);
+    Ok(sys::rustix::io::fcntl_dupfd_cloexec(fd, 0).map_err(call)?)
 }
 
 /// One name in a merged directory; none where it is missing or removed by a whiteout.
 fn look_up(here: &[OwnedFd], name: &str) -> Parsed<Option<Found>> {
     let mut merged = Merged::new();
     for layer in here {
-        let Some((node, stat)) = entry(layer, name)? else { continue };
+        let Some((node, stat)) = entry(layer, name)? else {
+            continue;
+        };
         match FileType::from_raw_mode(stat.st_mode) {
             FileType::Directory => {
                 let opaque = opaque(layer, name);
@@ -127,24 +138,35 @@ fn entry(layer: &OwnedFd, name: &str) -> Parsed<Option<(OwnedFd, Stat)>> {
 /// Whether a layer's directory hides what is below it. Where that cannot be read there is no mark.
 fn opaque(layer: &OwnedFd, name: &str) -> bool {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW;
-    let Ok(directory) = sys::root::open(layer, name, flags) else { return false };
+    let Ok(directory) = sys::root::open(layer, name, flags) else {
+        return false;
+    };
     let mut value = [0_u8; 1];
-    ["trusted.overlay.opaque", "user.overlay.opaque"].into_iter().any(|attribute| {
-        matches!(fgetxattr(&directory, attribute, &mut value), Ok(1)) && value == *b"y"
-    })
+    ["trusted.overlay.opaque", "user.overlay.opaque"]
+        .into_iter()
+        .any(|attribute| {
+            matches!(fgetxattr(&directory, attribute, &mut value), Ok(1)) && value == *b"y"
+        })
 }
 
 fn link_text(node: &OwnedFd, path: &str) -> Parsed<String> {
-    let text = readlinkat(node, "", Vec::new()).map_err(|errno| sys::Error::new("readlinkat", path, errno))?;
-    text.into_string().map_err(|_| Fault::usage(format!("the root's {path} is a link that is not UTF-8")))
+    let text = readlinkat(node, "", Vec::new())
+        .map_err(|errno| sys::Error::new("readlinkat", path, errno))?;
+    text.into_string()
+        .map_err(|_| Fault::usage(format!("the root's {path} is a link that is not UTF-8")))
 }
 
 /// Opens a regular file that is held by its path descriptor: nothing can be put in its place.
 fn reopen(node: impl AsFd, path: &str) -> Parsed<OwnedFd> {
-    use std::os::fd::AsRawFd;
     let through = format!("/proc/self/fd/{}", node.as_fd().as_raw_fd());
     let flags = OFlags::RDONLY | OFlags::NOCTTY;
-    sys::file::open(&through, flags).map_err(|error| sys::Error { object: path.to_owned(), ..error }.into())
+    sys::file::open(&through, flags).map_err(|error| {
+        sys::Error {
+            object: path.to_owned(),
+            ..error
+        }
+        .into()
+    })
 }
 
 #[cfg(test)]
@@ -152,16 +174,15 @@ mod tests {
     use super::*;
     use std::fs;
     use std::os::unix::fs::symlink;
-    use std::path::Path;
     use sys::rustix::fs::{CWD, Mode, XattrFlags, mkfifoat, mknodat, setxattr};
 
     struct Two {
-        dir: tempfile::TempDir,
+        dir: crate::scratch::TempDir,
     }
 
     impl Two {
         fn new() -> Self {
-            let dir = tempfile::tempdir().unwrap();
+            let dir = crate::scratch::tempdir().unwrap();
             for layer in ["top", "low"] {
                 fs::create_dir_all(dir.path().join(layer).join("etc")).unwrap();
             }
@@ -176,11 +197,13 @@ mod tests {
             let layer = |name| self.at(name).to_str().unwrap().to_owned();
             let layers = Layers::open(&Storage::layers(vec![layer("top"), layer("low")]))?;
             let file = layers.file(path)?;
-            Ok(file.map(|file| std::io::read_to_string(fs::File::from(file)).unwrap()))
+            Ok(file.map(|file| {
+                String::from_utf8(sys::file::read_all(&file, 100, path).unwrap()).unwrap()
+            }))
         }
     }
 
-    fn whiteout(path: &Path) {
+    fn whiteout(path: &str) {
         mknodat(CWD, path, FileType::CharacterDevice, Mode::empty(), 0).unwrap();
     }
 
@@ -192,7 +215,7 @@ mod tests {
         fs::write(two.at("top/etc/a"), "top").unwrap();
         assert_eq!(two.read("/etc/a"), Ok(Some("top".to_owned())));
         fs::write(two.at("low/etc/b"), "low").unwrap();
-        whiteout(&two.at("top/etc/b"));
+        whiteout(two.at("top/etc/b").to_str().unwrap());
         assert_eq!(two.read("/etc/b"), Ok(None));
         assert_eq!(two.read("/nothing/here"), Ok(None));
     }
@@ -201,7 +224,13 @@ mod tests {
     fn an_opaque_directory_hides_all_below() {
         let two = Two::new();
         fs::write(two.at("low/etc/a"), "low").unwrap();
-        setxattr(two.at("top/etc"), "trusted.overlay.opaque", b"y", XattrFlags::empty()).unwrap();
+        setxattr(
+            two.at("top/etc").to_str().unwrap(),
+            "trusted.overlay.opaque",
+            b"y",
+            XattrFlags::empty(),
+        )
+        .unwrap();
         assert_eq!(two.read("/etc/a"), Ok(None));
     }
 
@@ -218,15 +247,26 @@ mod tests {
         assert_eq!(two.read("/etc/passwd"), Ok(Some("stored".to_owned())));
         assert_eq!(two.read("/etc/far"), Ok(Some("stored".to_owned())));
         assert_eq!(two.read("/etc/out"), Ok(None));
-        assert!(two.read("/etc/loop").unwrap_err().message.contains("circle"));
+        assert!(
+            two.read("/etc/loop")
+                .unwrap_err()
+                .message
+                .contains("circle")
+        );
     }
 
     #[test]
     fn only_regular_files_are_opened() {
         let two = Two::new();
-        mkfifoat(CWD, two.at("top/etc/fifo"), Mode::RUSR).unwrap();
+        mkfifoat(CWD, two.at("top/etc/fifo").to_str().unwrap(), Mode::RUSR).unwrap();
         for path in ["/etc/fifo", "/etc", "/"] {
-            assert!(two.read(path).unwrap_err().message.contains("not a regular file"), "{path}");
+            assert!(
+                two.read(path)
+                    .unwrap_err()
+                    .message
+                    .contains("not a regular file"),
+                "{path}"
+            );
         }
         assert_eq!(two.read("/etc/fifo/x"), Ok(None));
     }

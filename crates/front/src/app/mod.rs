@@ -1,6 +1,7 @@
 //! Application containers: `stockade run`.
 
 pub mod accounts;
+pub mod host_root;
 pub mod layers;
 pub mod lower;
 pub mod machine;
@@ -11,6 +12,7 @@ pub mod storage;
 pub mod value;
 
 pub use accounts::Accounts;
+pub use host_root::host_root;
 pub use lower::{Asked, Extras, Lowered, Origins, OwnFile, limits, lower};
 pub use machine::{Containers, Machine, NoContainers};
 pub use not_built::{NOT_BUILT, NotBuilt};

@@ -75,7 +75,10 @@ fn kind(path: &str, reference: Option<String>) -> Parsed<Root> {
         return Err(Fault::usage("neither a directory nor a file").hint(KINDS));
     }
     match archive(path)? {
-        true => Ok(Root::Archive { path: path.to_owned(), reference }),
+        true => Ok(Root::Archive {
+            path: path.to_owned(),
+            reference,
+        }),
         false => Err(Fault::usage("neither a directory nor a tar archive").hint(KINDS)),
     }
 }
@@ -83,15 +86,21 @@ fn kind(path: &str, reference: Option<String>) -> Parsed<Root> {
 fn directory(path: &str, reference: Option<String>) -> Parsed<Root> {
     let real = std::fs::canonicalize(path)?;
     if real == Path::new("/") {
-        return Err(Fault::usage("the machine's own root").hint("use `host`, which shares it copy-on-write"));
+        return Err(Fault::usage("the machine's own root")
+            .hint("use `host`, which shares it copy-on-write"));
     }
     let has = |name: &str| real.join(name).is_file();
     if has("oci-layout") && has("index.json") {
-        return Ok(Root::OciLayout { path: path.to_owned(), reference });
+        return Ok(Root::OciLayout {
+            path: path.to_owned(),
+            reference,
+        });
     }
     match reference {
         None => Ok(Root::Directory(path.to_owned())),
-        Some(_) => Err(Fault::usage("a reference goes with an OCI layout or an archive, not with a plain directory")),
+        Some(_) => Err(Fault::usage(
+            "a reference goes with an OCI layout or an archive, not with a plain directory",
+        )),
     }
 }
 
@@ -102,7 +111,8 @@ fn archive(path: &str) -> Parsed<bool> {
     File::open(path)?.take(512).read_to_end(&mut start)?;
     for (magic, name) in [(&b"\xfd7zXZ\0"[..], "xz"), (b"BZh", "bzip2")] {
         if start.starts_with(magic) {
-            return Err(Fault::unsupported(format!("{name} compression: not built")).hint("gzip, zstd or none"));
+            return Err(Fault::unsupported(format!("{name} compression: not built"))
+                .hint("gzip, zstd or none"));
         }
     }
     let compressed = [&[0x1f, 0x8b][..], &[0x28, 0xb5, 0x2f, 0xfd]];
@@ -116,42 +126,74 @@ mod tests {
     use std::fs;
 
     fn machine(dir: &Path) -> Machine {
-        Machine { directory: dir.to_str().unwrap().to_owned(), ..Machine::default() }
+        Machine {
+            directory: dir.to_str().unwrap().to_owned(),
+            ..Machine::default()
+        }
     }
 
     #[test]
     fn kinds_of_roots() {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = crate::scratch::tempdir().unwrap();
         let at = |name: &str| format!("{}/{name}", dir.path().display());
         let machine = machine(dir.path());
         fs::create_dir_all(dir.path().join("layout")).unwrap();
         fs::create_dir(dir.path().join("host")).unwrap();
         fs::write(dir.path().join("layout/oci-layout"), "{}").unwrap();
         fs::write(dir.path().join("layout/index.json"), "{}").unwrap();
-        fs::write(dir.path().join("a.tar"), [&[0; 257][..], b"ustar", &[0; 250]].concat()).unwrap();
+        fs::write(
+            dir.path().join("a.tar"),
+            [&[0; 257][..], b"ustar", &[0; 250]].concat(),
+        )
+        .unwrap();
         fs::write(dir.path().join("a.tgz"), b"\x1f\x8b\x08").unwrap();
         assert_eq!(classify("host", &machine), Ok(Root::Host));
-        assert_eq!(classify("./host", &machine), Ok(Root::Directory(at("host"))));
-        assert_eq!(classify("layout", &machine), Ok(Root::OciLayout { path: at("layout"), reference: None }));
-        let tagged = Root::OciLayout { path: at("layout"), reference: Some("v1".to_owned()) };
+        assert_eq!(
+            classify("./host", &machine),
+            Ok(Root::Directory(at("host")))
+        );
+        assert_eq!(
+            classify("layout", &machine),
+            Ok(Root::OciLayout {
+                path: at("layout"),
+                reference: None
+            })
+        );
+        let tagged = Root::OciLayout {
+            path: at("layout"),
+            reference: Some("v1".to_owned()),
+        };
         assert_eq!(classify("layout:v1", &machine), Ok(tagged));
         for name in ["a.tar", "a.tgz"] {
-            assert_eq!(classify(name, &machine), Ok(Root::Archive { path: at(name), reference: None }));
+            assert_eq!(
+                classify(name, &machine),
+                Ok(Root::Archive {
+                    path: at(name),
+                    reference: None
+                })
+            );
         }
     }
 
     #[test]
     fn what_is_no_root() {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = crate::scratch::tempdir().unwrap();
         fs::write(dir.path().join("text"), "hello").unwrap();
         fs::write(dir.path().join("a.xz"), b"\xfd7zXZ\0").unwrap();
-        let line = |text: &str| classify(text, &machine(dir.path())).unwrap_err().to_string();
+        let line = |text: &str| {
+            classify(text, &machine(dir.path()))
+                .unwrap_err()
+                .to_string()
+        };
         assert_eq!(
             line("debian:12"),
             "ROOT debian:12: no such file or directory; hint: images are not pulled by name yet; \
              ROOT is `host`, a directory, an OCI layout or an archive"
         );
-        assert!(line("./nothing").starts_with("ROOT ./nothing: no such file or directory; hint: `host`"));
+        assert!(
+            line("./nothing")
+                .starts_with("ROOT ./nothing: no such file or directory; hint: `host`")
+        );
         assert!(line("text").starts_with("ROOT text: neither a directory nor a tar archive"));
         assert!(line("a.xz").starts_with("ROOT a.xz: xz compression: not built"));
         assert!(line("/").contains("use `host`"));

@@ -116,7 +116,7 @@ fn from_files(environment: &mut Environment, asked: &Asked<'_>) -> Result<()> {
 
 /// The text of a file that an option names.
 pub(super) fn read(asked: &Asked<'_>, option: &str, path: &str) -> Result<String> {
-    Ok(sys::file::read_text(&asked.machine.absolute(path)).of(option, path)?)
+    sys::file::read_text(&asked.machine.absolute(path)).of(option, path)
 }
 
 /// The image's labels, then those of files, then those of options.

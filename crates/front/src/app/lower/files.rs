@@ -66,11 +66,15 @@ fn resolv_conf(asked: &Asked<'_>, spaces: &Spaces) -> Result<String> {
         Net::Host => asked.machine.resolv_conf.as_str(),
         Net::Private | Net::None => "",
     };
-    let servers = options.dns.iter().map(server).collect::<Result<Vec<_>>>()?;
+    let servers = options
+        .dns
+        .iter()
+        .map(|text| server(text))
+        .collect::<Result<Vec<_>>>()?;
     let search = options
         .dns_search
         .iter()
-        .map(domain)
+        .map(|text| domain(text))
         .collect::<Result<Vec<_>>>()?;
     let search: Vec<String> = if search == ["."] {
         vec![String::new()]
@@ -80,7 +84,7 @@ fn resolv_conf(asked: &Asked<'_>, spaces: &Spaces) -> Result<String> {
     let settings = options
         .dns_option
         .iter()
-        .map(setting)
+        .map(|text| setting(text))
         .collect::<Result<Vec<_>>>()?;
     let mut text = String::new();
     for server in given_or_kept(servers, inherited, "nameserver") {
@@ -109,7 +113,7 @@ fn given_or_kept(given: Vec<String>, inherited: &str, keyword: &str) -> Vec<Stri
         .collect()
 }
 
-fn server(text: &String) -> Result<String> {
+fn server(text: &str) -> Result<String> {
     let address: std::result::Result<IpAddr, _> = text.parse();
     address
         .map(|address| address.to_string())
@@ -118,18 +122,18 @@ fn server(text: &String) -> Result<String> {
 }
 
 /// A search domain, or `.` for none.
-fn domain(text: &String) -> Result<String> {
+fn domain(text: &str) -> Result<String> {
     let fine = |b: u8| b.is_ascii_alphanumeric() || b"_.-".contains(&b);
     if !text.is_empty() && text.len() <= 253 && text.bytes().all(fine) {
-        return Ok(text.clone());
+        return Ok(text.to_owned());
     }
     Err(Fault::usage("not a domain")).of("--dns-search", text)
 }
 
-fn setting(text: &String) -> Result<String> {
+fn setting(text: &str) -> Result<String> {
     let fine = |b: u8| b.is_ascii_alphanumeric() || b"_:-".contains(&b);
     if !text.is_empty() && text.bytes().all(fine) {
-        return Ok(text.clone());
+        return Ok(text.to_owned());
     }
     Err(Fault::usage("not an option of resolv.conf")).of("--dns-option", text)
 }

@@ -1,0 +1,63 @@
+//! Listing a directory by descriptor, links never followed.
+
+use std::ffi::CString;
+use std::path::Path;
+
+use sys::rustix::fs::{AtFlags, Dir, Mode, OFlags, Stat, openat, statat};
+use sys::{AsFd, Errno, OwnedFd};
+
+use crate::error::{Fault, Parsed};
+
+/// A name in a directory.
+pub(super) struct Entry {
+    pub(super) name: CString,
+    pub(super) stat: Stat,
+}
+
+impl Entry {
+    /// The name as text, for looking up in lists; other names are in none.
+    pub(super) fn text(&self) -> &str {
+        self.name.to_str().unwrap_or_default()
+    }
+}
+
+/// A failed call on a name.
+pub(super) fn failed(call: &'static str, name: &CString) -> impl FnOnce(Errno) -> sys::Error {
+    let name = name.to_string_lossy().into_owned();
+    move |errno| sys::Error::new(call, &name, errno)
+}
+
+/// Opens the directory `name` of `parent`.
+pub(super) fn open(parent: impl AsFd, name: &CString) -> sys::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    openat(parent, name, flags, Mode::empty()).map_err(failed("openat", name))
+}
+
+/// Opens a directory of the machine by its absolute path.
+pub(super) fn open_path(path: &Path) -> Parsed<OwnedFd> {
+    let text = path
+        .to_str()
+        .ok_or_else(|| Fault::usage(format!("{} is not UTF-8", path.display())))?;
+    Ok(sys::file::open(
+        text,
+        OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW,
+    )?)
+}
+
+/// What is in a directory, in the order of its file system. What disappears meanwhile is left out.
+pub(super) fn list(directory: impl AsFd) -> Parsed<Vec<Entry>> {
+    let listing = |errno| sys::Error::new("getdents64", "", errno);
+    let mut entries = Vec::new();
+    for entry in Dir::read_from(directory.as_fd()).map_err(listing)? {
+        let name = entry.map_err(listing)?.file_name().to_owned();
+        if matches!(name.as_bytes(), b"." | b"..") {
+            continue;
+        }
+        match statat(directory.as_fd(), &name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => entries.push(Entry { name, stat }),
+            Err(Errno::NOENT) => {}
+            Err(errno) => return Err(failed("fstatat", &name)(errno).into()),
+        }
+    }
+    Ok(entries)
+}

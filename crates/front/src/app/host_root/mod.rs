@@ -1,0 +1,79 @@
+//! `host` as ROOT: the machine's own programs, and nothing else of it.
+//!
+//! ```text
+//!  /usr /opt, package databases      shared, copy-on-write: an overlay over the host's directory
+//!  /bin /sbin /lib*                  links as the host has them; real directories like /usr
+//!  /etc                              a copy of what everybody may read, without keys and identities
+//!  /var /home /root /srv /tmp /run   the container's own; /var has the host's empty directories
+//! ```
+//!
+//! The copy of `/etc` and the empty directories make up a *template*, a directory of the store under
+//! the name of a fingerprint of everything it was made from. A container's root is an overlay over it.
+//! As long as nothing in `/etc` changes, a run takes the template that is there.
+
+mod entries;
+mod etc;
+mod fingerprint;
+mod shared;
+mod skeleton;
+mod template;
+
+use std::path::Path;
+
+pub use template::remove_unused;
+
+use super::storage::{Base, Storage};
+use crate::error::{About, Fault, Result};
+
+/// Puts together the root of a container that shares this machine's programs.
+///
+/// `store` is a directory of ours for templates, made when missing; `upper` is where the container's
+/// own files will be (it need not exist yet).
+///
+/// # Errors
+/// The store or `upper` lies inside a directory that is shared: overlayfs refuses an upper layer that
+/// lies inside its lower one. Or a system call fails; nothing half-made is left then.
+pub fn host_root(store: &Path, upper: &Path) -> Result<Storage> {
+    host_root_of(Path::new("/"), store, upper)
+}
+
+/// The same for a machine whose root is `host`.
+fn host_root_of(host: &Path, store: &Path, upper: &Path) -> Result<Storage> {
+    let shared = shared::find(host).of("ROOT", "host")?;
+    for place in [store, upper] {
+        outside(place, &shared)?;
+    }
+    let template = template::current(host, store, &shared)?;
+    let template = template
+        .to_str()
+        .ok_or_else(|| Fault::usage("the path is not UTF-8").at(store.display().to_string()))?;
+    Ok(Storage {
+        base: Base::Overlay(vec![template.to_owned()]),
+        overlays: shared.overlays,
+    })
+}
+
+/// Refuses a place inside a directory that is shared.
+fn outside(place: &Path, shared: &shared::Shared) -> Result<()> {
+    let real = nearest(place);
+    let lower = shared.overlays.iter().flat_map(|overlay| &overlay.lower);
+    match lower.into_iter().find(|lower| real.starts_with(lower)) {
+        None => Ok(()),
+        Some(lower) => Err(Fault::usage(format!(
+            "lies inside {lower}, which the root `host` shares copy-on-write, and overlayfs refuses that"
+        ))
+        .hint("put the store elsewhere, such as /var/lib/stockade")
+        .at(place.display().to_string())),
+    }
+}
+
+/// The real path of the nearest directory above that exists.
+fn nearest(place: &Path) -> std::path::PathBuf {
+    let found = place
+        .ancestors()
+        .find_map(|above| std::fs::canonicalize(above).ok());
+    found.unwrap_or_else(|| place.to_owned())
+}
+
+#[cfg(test)]
+mod tests;
