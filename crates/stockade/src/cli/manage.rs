@@ -31,7 +31,7 @@ fn detach_keys() -> Arg {
     value(
         "detach-keys",
         "KEYS",
-        "Keys that detach from the container [default: ctrl-p,ctrl-q]",
+        "Keys that detach; \"\" for none [default: ctrl-p,ctrl-q]",
     )
 }
 

@@ -23,7 +23,7 @@ pub(super) fn run() -> Command {
         value(
             "detach-keys",
             "KEYS",
-            "Keys that detach from the container [default: ctrl-p,ctrl-q]",
+            "Keys that detach; \"\" for none [default: ctrl-p,ctrl-q]",
         ),
     ];
     shared(Command::new("run").about("Make a container of ROOT and run a command in it"))

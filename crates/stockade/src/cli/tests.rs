@@ -125,6 +125,32 @@ fn values_may_begin_with_a_dash() {
 }
 
 #[test]
+fn values_may_be_empty() {
+    for options in [
+        &["--entrypoint", "", "--detach-keys="][..],
+        &["--entrypoint=", "--detach-keys", ""],
+    ] {
+        let words: Vec<_> = ["run"]
+            .iter()
+            .chain(options)
+            .chain(&["host"])
+            .map(|word| (*word).to_owned())
+            .collect();
+        let Ok(Request {
+            command: Verb::Run(run),
+            ..
+        }) = parse(&words)
+        else {
+            panic!("{words:?}")
+        };
+        assert_eq!(
+            (run.entrypoint.as_deref(), run.detach_keys.as_deref()),
+            (Some(""), Some(""))
+        );
+    }
+}
+
+#[test]
 fn aliases_and_switches() {
     let run = run_of("run --network none --sig-proxy=false -h name host");
     assert_eq!(

@@ -258,4 +258,13 @@ mod tests {
         );
         assert!(!Filters::parse(&["name=x".to_owned()]).unwrap().wants_all());
     }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig { failure_persistence: None, ..Default::default() })]
+
+        #[test]
+        fn no_filter_panics(key in "name|id|label|exited|status|before|[a-z]{0,3}", value in ".*") {
+            let _ = Filters::parse(&[format!("{key}={value}"), value]);
+        }
+    }
 }

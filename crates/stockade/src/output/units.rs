@@ -421,4 +421,20 @@ mod tests {
             assert!(moment(text, now).is_err(), "{text}");
         }
     }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig { failure_persistence: None, ..Default::default() })]
+
+        #[test]
+        fn no_moment_panics(text in "[0-9TZhms:.+-]{0,30}", any in ".*", seconds: u32) {
+            let _ = (moment(&text, at(0)), moment(&any, at(0)));
+            let then = at(u64::from(seconds));
+            proptest::prop_assert_eq!(moment(&rfc3339(then), at(0)), Ok(then));
+        }
+
+        #[test]
+        fn sizes_are_short(bytes: u64) {
+            proptest::prop_assert!(binary_size(bytes).len() <= 8 && decimal_size(bytes).len() <= 6);
+        }
+    }
 }

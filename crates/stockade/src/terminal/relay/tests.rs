@@ -358,3 +358,47 @@ fn a_terminal_on_both_sides() {
     );
     assert_eq!(seen.columns, [101]);
 }
+
+/// A shell goes on continuing this process until it is killed, so that it cannot stay stopped.
+#[test]
+fn a_stopped_job_leaves_the_terminal_usable_and_comes_back() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let (screen, user_terminal) = pair();
+    let raw = Raw::enter(&user_terminal).unwrap();
+    let (from, inside_out) = pipe();
+    let mut shell = std::process::Command::new("/bin/sh")
+        .args(["-c", "while sleep 0.05; do kill -CONT $PPID; done"])
+        .spawn()
+        .unwrap();
+    let mut seen = Seen::default();
+    let signals = signals(true).unwrap();
+    raise(number(Signal::TSTP)).unwrap();
+    let streams = Streams {
+        input: None,
+        output: Some(from),
+        error: None,
+    };
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            thread::sleep(std::time::Duration::from_millis(200));
+            drop(inside_out);
+        });
+        let relay = Relay {
+            raw: Some(&raw),
+            ..relay(&signals)
+        };
+        assert_eq!(
+            relay.run(quiet(), streams, &mut seen).unwrap(),
+            Finish::Closed
+        );
+    });
+    shell.kill().unwrap();
+    shell.wait().unwrap();
+    assert_eq!(
+        seen.columns.len(),
+        2,
+        "the size is told at the start and after the stop"
+    );
+    assert!(seen.signals.is_empty());
+    drop((raw, screen));
+}
