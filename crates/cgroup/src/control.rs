@@ -2,12 +2,13 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::cell::Cell;
 
 use sys::rustix::event::{PollFd, PollFlags, Timespec, poll};
 use sys::rustix::fs::{OFlags, SeekFrom, seek};
 use sys::rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use sys::rustix::thread::{NanosleepRelativeResult, nanosleep};
-use sys::rustix::time::{ClockId, clock_gettime};
+use sys::time::monotonic;
 use sys::{AsFd, Errno, OwnedFd};
 
 use crate::controller::Controller;
@@ -17,31 +18,42 @@ use crate::lower::{Leaf, Version};
 use crate::tree::Group;
 use crate::walk;
 
-/// A point in time up to which something is waited for.
-#[derive(Clone, Copy, Debug)]
-pub struct Deadline(Timespec);
+/// How long is waited, once anything has to be waited for.
+///
+/// It starts to count when it is first asked: most acts are done at once, and then the clock, which costs
+/// page faults, is never looked at.
+#[derive(Clone, Debug)]
+pub struct Deadline {
+    milliseconds: u32,
+    /// Seconds and nanoseconds of the monotonic clock.
+    end: Cell<Option<(i64, i64)>>,
+}
 
 impl Deadline {
-    /// `milliseconds` from now.
-    pub fn after(milliseconds: u32) -> Self {
-        let now = clock_gettime(ClockId::Monotonic);
-        let nanoseconds = now.tv_nsec + i64::from(milliseconds % 1000) * 1_000_000;
-        let seconds = now.tv_sec + i64::from(milliseconds / 1000) + nanoseconds / 1_000_000_000;
-        Self(Timespec {
-            tv_sec: seconds,
-            tv_nsec: nanoseconds % 1_000_000_000,
-        })
+    /// `milliseconds` from the first wait.
+    pub const fn after(milliseconds: u32) -> Self {
+        Self {
+            milliseconds,
+            end: Cell::new(None),
+        }
     }
 
-    /// What is left until then; nothing once it has passed.
-    pub fn left(self) -> Option<Timespec> {
-        let now = clock_gettime(ClockId::Monotonic);
-        let nanoseconds =
-            (self.0.tv_sec - now.tv_sec) * 1_000_000_000 + (self.0.tv_nsec - now.tv_nsec);
-        (nanoseconds > 0).then_some(Timespec {
-            tv_sec: nanoseconds / 1_000_000_000,
-            tv_nsec: nanoseconds % 1_000_000_000,
-        })
+    /// What is left; nothing once it has passed.
+    pub fn left(&self) -> Option<Timespec> {
+        let (now, now_part) = monotonic();
+        let now_part = i64::from(now_part);
+        let (end, end_part) = self.end.get().unwrap_or_else(|| {
+            let part = now_part + i64::from(self.milliseconds % 1000) * 1_000_000;
+            let end = now + i64::from(self.milliseconds / 1000) + part / 1_000_000_000;
+            (end, part % 1_000_000_000)
+        });
+        self.end.set(Some((end, end_part)));
+        let left = (end - now) * 1_000_000_000 + (end_part - now_part);
+        let left = Timespec {
+            tv_sec: left / 1_000_000_000,
+            tv_nsec: left % 1_000_000_000,
+        };
+        (left.tv_sec > 0 || left.tv_nsec > 0).then_some(left)
     }
 }
 
@@ -73,7 +85,7 @@ impl Group {
     /// When some do not stop in time (they are in the midst of a system call that does not end); then all
     /// are let go on.
     pub fn freeze(&self, deadline: Deadline) -> Result<()> {
-        let frozen = self.set_frozen(true, deadline);
+        let frozen = self.set_frozen(true, &deadline);
         if frozen.is_err() {
             _ = self.write_frozen(false);
         }
@@ -85,7 +97,7 @@ impl Group {
     /// # Errors
     /// When the kernel refuses, or does not do it in time.
     pub fn thaw(&self, deadline: Deadline) -> Result<()> {
-        self.set_frozen(false, deadline)
+        self.set_frozen(false, &deadline)
     }
 
     /// Whether the container is frozen, or about to be.
@@ -122,7 +134,7 @@ impl Group {
             }
         }
         // A group that does not freeze, or cannot, is killed all the same.
-        let frozen = self.set_frozen(true, Deadline::after(500));
+        let frozen = self.set_frozen(true, &Deadline::after(500));
         let killed = self.signal(Signal::KILL);
         if frozen.is_ok() || self.freezer().is_ok() {
             self.write_frozen(false)?;
@@ -154,7 +166,7 @@ impl Group {
     /// When it still has one at the deadline.
     pub fn wait_empty(&self, deadline: Deadline) -> Result<()> {
         let (leaf, dir) = self.main()?;
-        wait_empty(leaf.version, dir, &leaf.dir(), deadline)
+        wait_empty(leaf.version, dir, &leaf.dir(), &deadline)
     }
 
     /// The leaf that all its processes are in for sure.
@@ -189,7 +201,7 @@ impl Group {
             .map_err(|errno| file::write_error(name, value, &leaf.dir(), errno))
     }
 
-    fn set_frozen(&self, frozen: bool, deadline: Deadline) -> Result<()> {
+    fn set_frozen(&self, frozen: bool, deadline: &Deadline) -> Result<()> {
         let (leaf, dir) = self.freezer()?;
         match leaf.version {
             Version::V2 => {
@@ -203,7 +215,7 @@ impl Group {
 
     /// v1 tells nobody when a group has come to a stop, and a process that was forked meanwhile may be
     /// missed until the state is read again: it has to be asked.
-    fn freeze_v1(&self, frozen: bool, deadline: Deadline) -> Result<()> {
+    fn freeze_v1(&self, frozen: bool, deadline: &Deadline) -> Result<()> {
         let (leaf, dir) = self.freezer()?;
         let wanted = if frozen { "FROZEN" } else { "THAWED" };
         loop {
@@ -307,7 +319,7 @@ impl Events {
     /// Waits until the state is as `wanted` says; the kernel tells of every change through poll(2).
     pub(crate) fn wait(
         &mut self,
-        deadline: Deadline,
+        deadline: &Deadline,
         wanted: impl Fn(State) -> bool,
     ) -> Result<()> {
         loop {
@@ -331,7 +343,7 @@ pub(crate) fn wait_empty(
     version: Version,
     dir: &OwnedFd,
     path: &str,
-    deadline: Deadline,
+    deadline: &Deadline,
 ) -> Result<()> {
     match version {
         Version::V2 => Events::open_at(dir, path.into())?
@@ -348,7 +360,7 @@ pub(crate) fn wait_empty(
 }
 
 /// v1 does not tell when a cgroup becomes empty; its processes do when they end.
-fn wait_empty_v1(dir: &OwnedFd, path: &str, deadline: Deadline) -> Result<()> {
+fn wait_empty_v1(dir: &OwnedFd, path: &str, deadline: &Deadline) -> Result<()> {
     loop {
         let processes = processes_below(dir, path)?;
         let Some(first) = processes.first() else {

@@ -56,9 +56,8 @@ pub struct Policy {
 
 /// What every container may do: make any node (which says nothing about opening it), and use the
 /// devices that hold nothing of the host: memory devices, its own terminals.
-const EVERY_CONTAINER: [(Device, Option<i32>, Option<i32>, Access); 11] = [
-    (Device::Char, None, None, Access::MKNOD),
-    (Device::Block, None, None, Access::MKNOD),
+const EVERY_CONTAINER: [(Device, Option<i32>, Option<i32>, Access); 10] = [
+    (Device::Any, None, None, Access::MKNOD),
     (Device::Char, Some(1), Some(3), Access::ALL), // null
     (Device::Char, Some(1), Some(5), Access::ALL), // zero
     (Device::Char, Some(1), Some(7), Access::ALL), // full
@@ -101,17 +100,45 @@ impl Policy {
         self.allow && self.rules.is_empty()
     }
 
-    /// Adds a rule, leaving out what has no effect: rules before one for everything, and rules that say
-    /// what is true anyway.
+    /// Adds a rule, leaving out what has no effect: rules that it overrides, and rules that say what is
+    /// true anyway.
     fn add(&mut self, rule: Rule) {
         if rule.is_everything() {
             self.allow = rule.allow;
             self.rules.clear();
-        } else if rule.access != Access::default()
-            && !(self.rules.is_empty() && rule.allow == self.allow)
-        {
+            return;
+        }
+        self.rules
+            .retain(|earlier| !(rule.covers(earlier) && rule.access.contains(earlier.access)));
+        if !(self.rules.is_empty() && rule.allow == self.allow) {
             self.rules.push(rule);
         }
+    }
+
+    /// The whole policy in one word, `-,+*:*m,+c1:3rwm`: policies with the same word are the same.
+    pub fn word(&self) -> String {
+        let sign = |allow| if allow { "+" } else { "-" };
+        let mut word = String::from(sign(self.allow));
+        for rule in &self.rules {
+            let kind = match rule.device {
+                Device::Any => "*",
+                Device::Char => "c",
+                Device::Block => "b",
+            };
+            let (major, minor) = (text_of(rule.major), text_of(rule.minor));
+            for part in [
+                ",",
+                sign(rule.allow),
+                kind,
+                &major,
+                ":",
+                &minor,
+                rule.access.letters(),
+            ] {
+                word.push_str(part);
+            }
+        }
+        word
     }
 
     /// The writes that make a v1 `devices` cgroup enforce this.
@@ -248,20 +275,16 @@ impl Rule {
         } else {
             "c "
         };
-        let number = |n: Option<i32>| {
-            n.and_then(|n| u64::try_from(n).ok())
-                .map_or_else(|| String::from("*"), decimal)
-        };
-        [
-            letter,
-            &number(self.major),
-            ":",
-            &number(self.minor),
-            " ",
-            self.access.letters(),
-        ]
-        .concat()
+        let (major, minor) = (text_of(self.major), text_of(self.minor));
+        [letter, &major, ":", &minor, " ", self.access.letters()].concat()
     }
+}
+
+/// A device number, or `*` for all.
+fn text_of(number: Option<i32>) -> String {
+    number
+        .and_then(|n| u64::try_from(n).ok())
+        .map_or_else(|| "*".into(), decimal)
 }
 
 fn number(n: Option<i64>, largest: i32, place: Place) -> Result<Option<i32>> {

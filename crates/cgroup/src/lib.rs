@@ -19,6 +19,7 @@ pub mod events;
 mod file;
 pub mod layout;
 pub mod lower;
+mod policy;
 pub mod remove;
 pub mod stats;
 pub mod tree;

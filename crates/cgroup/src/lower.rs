@@ -141,6 +141,8 @@ pub struct Lowered<'r> {
     /// The device policy as a program for the v2 leaf; empty where v1 settings carry it, and where
     /// every device is allowed.
     pub devices: Vec<Insn>,
+    /// The policy that `devices` enforces, in one word ([`Policy::word`]).
+    pub device_policy: String,
     /// What is left undone.
     pub notes: Vec<Note>,
 }
@@ -327,6 +329,7 @@ impl<'r> Lowering<'r, '_, '_> {
         if self.layout.unified.is_some() {
             if !policy.allows_everything() {
                 self.out.devices = bpf::device_program(&policy)?;
+                self.out.device_policy = policy.word();
             }
             return Ok(());
         }

@@ -25,7 +25,7 @@ pub fn remove(made: &[String], leaves: &[Leaf], deadline: Deadline) -> Vec<Error
     let mut errors = Vec::new();
     for path in made.iter().rev() {
         let done = match leaves.iter().find(|leaf| is_dir_of(path, leaf)) {
-            Some(leaf) => remove_leaf(path, leaf.version, deadline),
+            Some(leaf) => remove_leaf(path, leaf.version, &deadline),
             None => remove_ancestor(path),
         };
         errors.extend(done.err());
@@ -64,7 +64,7 @@ fn remove_ancestor(path: &str) -> Result<()> {
     }
 }
 
-fn remove_leaf(path: &str, version: Version, deadline: Deadline) -> Result<()> {
+fn remove_leaf(path: &str, version: Version, deadline: &Deadline) -> Result<()> {
     loop {
         match rmdir(path) {
             Ok(()) | Err(Errno::NOENT) => return Ok(()),

@@ -13,8 +13,6 @@ use rustix::io::Errno;
 use crate::error::{Error, Result};
 
 const PROG_LOAD: u32 = 5;
-const OBJ_PIN: u32 = 6;
-const OBJ_GET: u32 = 7;
 const PROG_ATTACH: u32 = 8;
 const PROG_DETACH: u32 = 9;
 const PROG_GET_FD_BY_ID: u32 = 13;
@@ -96,14 +94,6 @@ struct Query {
 
 #[repr(C)]
 #[derive(Default)]
-struct Object {
-    path: u64,
-    fd: u32,
-    flags: u32,
-}
-
-#[repr(C)]
-#[derive(Default)]
 struct Info {
     fd: u32,
     length: u32,
@@ -112,14 +102,18 @@ struct Info {
 
 /// The head of `struct bpf_prog_info`.
 #[repr(C)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ProgramInfo {
-    /// The kind of program (`BPF_PROG_TYPE_*`).
-    pub kind: u32,
-    /// The kernel's number for it.
-    pub id: u32,
-    /// The kernel's digest of its instructions.
-    pub tag: [u8; 8],
+#[derive(Clone, Copy, Default)]
+struct ProgramInfo {
+    kind: u32,
+    id: u32,
+    tag: [u8; 8],
+    lengths: [u32; 2],
+    instructions: [u64; 2],
+    load_time: u64,
+    user: u32,
+    map_count: u32,
+    maps: u64,
+    name: [u8; 16],
 }
 
 /// Loads a program; `name` (at most 15 of `A-Za-z0-9_.`) is what `bpftool prog` shows.
@@ -199,41 +193,22 @@ pub fn open_by_id(id: u32) -> Result<OwnedFd> {
         .map_err(|errno| error("prog_get_fd_by_id", "", errno))
 }
 
-/// What the kernel tells of a loaded program.
-pub fn info(program: impl AsFd) -> Result<ProgramInfo> {
+/// The name that a program was loaded with.
+///
+/// # Errors
+/// When `program` is not one.
+pub fn name(program: impl AsFd) -> Result<String> {
     let mut found = ProgramInfo::default();
     let mut attr = Info {
         fd: number(program.as_fd().as_raw_fd()),
-        length: size_of::<ProgramInfo>() as u32,
+        length: u32::try_from(size_of::<ProgramInfo>()).unwrap_or(0),
         info: address(&raw mut found),
     };
-    // SAFETY: the kernel writes at most `length` bytes to `found`, which outlives the call.
+    // SAFETY: the kernel writes at most `length` bytes to `found`, which outlives the call, and follows no
+    // address in it, for all the lengths are zero.
     unsafe { call(OBJ_GET_INFO_BY_FD, &mut attr) }
         .map_err(|errno| error("obj_get_info_by_fd", "", errno))?;
-    Ok(found)
-}
-
-/// Gives a program a name in a BPF file system, by which it outlives its users.
-///
-/// # Errors
-/// `EINVAL` or `EPERM` when `path` is not in a BPF file system, `EEXIST` when the name is taken.
-pub fn pin(program: impl AsFd, path: &str) -> Result<()> {
-    let text = terminated(path);
-    let fd = number(program.as_fd().as_raw_fd());
-    let mut attr = Object { path: address(text.as_ptr()), fd, flags: 0 };
-    // SAFETY: the path is terminated and outlives the call, which only reads it.
-    unsafe { call(OBJ_PIN, &mut attr) }.map(drop).map_err(|errno| error("obj_pin", path, errno))
-}
-
-/// Opens a program by its name in a BPF file system.
-///
-/// # Errors
-/// `ENOENT` when there is none.
-pub fn open_pinned(path: &str) -> Result<OwnedFd> {
-    let text = terminated(path);
-    let mut attr = Object { path: address(text.as_ptr()), ..Object::default() };
-    // SAFETY: the path is terminated and outlives the call, which only reads it.
-    unsafe { call_for_fd(OBJ_GET, &mut attr) }.map_err(|errno| error("obj_get", path, errno))
+    Ok(found.name.iter().take_while(|byte| **byte != 0).map(|byte| char::from(*byte)).collect())
 }
 
 fn attachment(
@@ -255,13 +230,6 @@ fn error(call: &'static str, object: &str, errno: Errno) -> Error {
         what.push_str(object);
     }
     Error { call: "bpf", object: what, errno }
-}
-
-fn terminated(path: &str) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(path.len() + 1);
-    bytes.extend_from_slice(path.as_bytes());
-    bytes.push(0);
-    bytes
 }
 
 /// A descriptor as the attributes hold it; an open descriptor is never negative.

@@ -81,7 +81,9 @@ fn memory(from: &Source<'_>) -> Result<Option<Memory>> {
             .zip(limit)
             .map(|(both, limit)| both.saturating_sub(limit)),
         inactive_file: keyed(&stat, "total_inactive_file").unwrap_or(0),
-        limit_hits: from.number("memory.failcnt")?.unwrap_or(0),
+        // Where swap is limited to nothing, it is the limit of both that is hit.
+        limit_hits: from.number("memory.failcnt")?.unwrap_or(0)
+            + from.number("memory.memsw.failcnt")?.unwrap_or(0),
         ooms: None,
         oom_kills: keyed(&killer, "oom_kill").unwrap_or(0),
         detail: pairs(&stat)
