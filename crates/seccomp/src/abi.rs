@@ -98,3 +98,8 @@ impl Abi {
         self.number(crate::numbers::find(name)?)
     }
 }
+
+/// The names of all system calls that are known here, sorted.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    CALLS.iter().map(|call| call.0)
+}

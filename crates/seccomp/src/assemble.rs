@@ -19,7 +19,7 @@ pub(crate) enum Target {
 pub(crate) struct Assembler {
     /// Last instruction first.
     backwards: Vec<Instruction>,
-    /// Where the program returns what: the foremost place of each verdict.
+    /// Where the program returns what, as far as a jump reaches from its start.
     returns: Vec<(Verdict, usize)>,
 }
 
@@ -44,6 +44,11 @@ impl Assembler {
         self.backwards.len() - 1
     }
 
+    fn put_jump(&mut self, at: usize) -> usize {
+        let skip = u32::try_from(self.distance(at)).expect("no program is that long");
+        self.put(op::JUMP, skip)
+    }
+
     /// How many instructions one that is put next would have to skip to get to `at`.
     fn distance(&self, at: usize) -> usize {
         self.backwards.len() - at - 1
@@ -54,27 +59,22 @@ impl Assembler {
     fn reach(&mut self, target: Target) -> usize {
         match target {
             Target::At(at) if self.distance(at) < REACH => at,
-            Target::At(at) => {
-                let skip = u32::try_from(self.distance(at)).unwrap_or(u32::MAX);
-                self.put(op::JUMP, skip)
-            }
-            Target::Return(verdict) => {
-                let known = self.returns.iter().position(|(other, _)| *other == verdict);
-                match known.map(|index| self.returns[index].1) {
-                    Some(at) if self.distance(at) < REACH => at,
-                    _ => self.put_return(verdict, known),
-                }
-            }
+            Target::At(at) => self.put_jump(at),
+            Target::Return(verdict) => self.reach_return(verdict),
         }
     }
 
-    fn put_return(&mut self, verdict: Verdict, known: Option<usize>) -> usize {
-        let at = self.put(op::RETURN, verdict.0);
-        match known {
-            Some(index) => self.returns[index].1 = at,
-            None => self.returns.push((verdict, at)),
+    fn reach_return(&mut self, verdict: Verdict) -> usize {
+        let end = self.backwards.len();
+        self.returns.retain(|(_, at)| end - at <= REACH);
+        match self.returns.iter().find(|(known, _)| *known == verdict) {
+            Some((_, at)) => *at,
+            None => {
+                let at = self.put(op::RETURN, verdict.0);
+                self.returns.push((verdict, at));
+                at
+            }
         }
-        at
     }
 
     /// Puts a condition on the accumulator.
@@ -84,7 +84,7 @@ impl Assembler {
         }
         let yes = self.reach(yes);
         let no = self.reach(no);
-        let skip = |at| u8::try_from(self.distance(at)).unwrap_or(u8::MAX);
+        let skip = |at| u8::try_from(self.distance(at)).expect("both were within reach");
         let (jt, jf) = (skip(yes), skip(no));
         self.backwards.push(Instruction { code, jt, jf, k });
         Target::At(self.backwards.len() - 1)
@@ -104,8 +104,7 @@ impl Assembler {
         match target {
             Target::At(at) if self.distance(at) == 0 => {}
             Target::At(at) => {
-                let skip = u32::try_from(self.distance(at)).unwrap_or(u32::MAX);
-                self.put(op::JUMP, skip);
+                self.put_jump(at);
             }
             Target::Return(verdict) => {
                 self.put(op::RETURN, verdict.0);

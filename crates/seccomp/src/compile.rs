@@ -55,7 +55,7 @@ pub fn compile<'p>(
 ) -> Result<Compiled<'p>, Error> {
     let machine = Abi::of_machine(native);
     if machine.is_empty() {
-        let message = format!("there are no filters for {native:?} machines yet");
+        let message = format!("there are no filters for {} machines yet", native.name());
         return Err(Error {
             kind: Kind::Unknown,
             ..refuse(ARCHITECTURES, message)
@@ -278,7 +278,200 @@ fn conflict(place: Place, message: String) -> Error {
     }
 }
 
-/// See [`crate::fuzz_profile`].
-pub(crate) fn fuzz(bytes: &[u8]) {
-    let _ = bytes;
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::ToString;
+    use alloc::vec;
+    use spec::Str;
+    use spec::seccomp::{Op, SyscallArg};
+    use std::prelude::rust_2024::*;
+
+    fn profile(change: impl FnOnce(&mut Seccomp<'static>)) -> Seccomp<'static> {
+        let rule = SyscallRule {
+            names: vec![
+                Str::new("read"),
+                Str::new("no_such_call"),
+                Str::new("nor_this"),
+            ],
+            action: Action::Allow,
+            ..SyscallRule::default()
+        };
+        let mut profile = Seccomp {
+            default_action: Action::Errno,
+            architectures: vec![Arch::X86_64],
+            syscalls: vec![
+                SyscallRule {
+                    names: vec!["read".into()],
+                    ..rule.clone()
+                },
+                rule,
+            ],
+            ..Seccomp::default()
+        };
+        change(&mut profile);
+        profile
+    }
+
+    fn refused(change: impl FnOnce(&mut Seccomp<'static>)) -> String {
+        compile(&profile(change), Arch::X86_64, Kernel::LINUX_5_7)
+            .unwrap_err()
+            .to_string()
+    }
+
+    fn loaded_with(change: impl FnOnce(&mut Seccomp<'static>)) -> Flags {
+        compile(&profile(change), Arch::X86_64, Kernel::LINUX_5_19)
+            .unwrap()
+            .program
+            .flags
+    }
+
+    fn arg(index: u32) -> SyscallArg {
+        SyscallArg {
+            index,
+            value: 1,
+            value_two: 0,
+            op: Op::Equal,
+        }
+    }
+
+    #[test]
+    fn unknown_names_are_told() {
+        let profile = profile(|_| {});
+        let compiled = compile(&profile, Arch::X86_64, Kernel::LINUX_5_7).unwrap();
+        assert_eq!(compiled.unknown, ["no_such_call", "nor_this"]);
+    }
+
+    #[test]
+    fn errors_name_the_field() {
+        type Change = fn(&mut Seccomp<'static>);
+        let cases: [(&str, Change); 12] = [
+            (
+                "linux.seccomp.defaultErrnoRet: 4096 is more than 4095",
+                |p| {
+                    p.default_errno_ret = Some(4096);
+                },
+            ),
+            (
+                "linux.seccomp.defaultErrnoRet: SCMP_ACT_KILL carries no errno",
+                |p| {
+                    (p.default_action, p.default_errno_ret) = (Action::Kill, Some(1));
+                },
+            ),
+            (
+                "linux.seccomp.syscalls[1].errnoRet: SCMP_ACT_ALLOW carries no errno",
+                |p| {
+                    p.syscalls[1].errno_ret = Some(1);
+                },
+            ),
+            (
+                "linux.seccomp.syscalls[0].errnoRet: 65536 is more than 65535",
+                |p| {
+                    (p.syscalls[0].action, p.syscalls[0].errno_ret) = (Action::Trace, Some(65536));
+                },
+            ),
+            (
+                "linux.seccomp.syscalls[1].names: a system call's name is missing",
+                |p| {
+                    p.syscalls[1].names.clear();
+                },
+            ),
+            (
+                "linux.seccomp.syscalls[1].names: a system call's name is missing",
+                |p| {
+                    p.syscalls[1].names[1] = Str::new("");
+                },
+            ),
+            (
+                "linux.seccomp.syscalls[1].args[1]: there is no argument 6: they are 0 to 5",
+                |p| {
+                    p.syscalls[1].args = vec![arg(5), arg(6)];
+                },
+            ),
+            (
+                "linux.seccomp.syscalls[0].args: a system call has at most 6 arguments",
+                |p| {
+                    p.syscalls[0].args = vec![arg(1); 7];
+                },
+            ),
+            (
+                "linux.seccomp.listenerPath: is needed by a rule with SCMP_ACT_NOTIFY",
+                |p| {
+                    p.syscalls[0].action = Action::Notify;
+                },
+            ),
+            (
+                "linux.seccomp.listenerMetadata: needs linux.seccomp.listenerPath",
+                |p| {
+                    p.listener_metadata = Some(Str::new("x"));
+                },
+            ),
+            (
+                "linux.seccomp.flags[1]: this kernel does not know SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV",
+                |p| p.flags = vec![Flag::Log, Flag::WaitKillableRecv],
+            ),
+            (
+                "linux.seccomp.defaultAction: SCMP_ACT_NOTIFY cannot be the default: \
+                 nobody could answer before the agent runs",
+                |p| p.default_action = Action::Notify,
+            ),
+        ];
+        for (message, change) in cases {
+            assert_eq!(refused(change), message);
+        }
+    }
+
+    #[test]
+    fn machines_that_are_not_there_yet() {
+        let error = compile(&profile(|_| {}), Arch::Riscv64, Kernel::LINUX_5_7).unwrap_err();
+        assert_eq!(error.kind, Kind::Unknown);
+        assert!(error.to_string().contains("SCMP_ARCH_RISCV64"), "{error}");
+    }
+
+    #[test]
+    fn flags_to_load_with() {
+        assert_eq!(loaded_with(|_| {}), Flags::SPEC_ALLOW);
+        assert_eq!(loaded_with(|p| p.flags = vec![Flag::Log]), Flags::LOG);
+        let notify = |p: &mut Seccomp<'static>| {
+            p.listener_path = Some(Str::new("/agent"));
+            p.syscalls[0].action = Action::Notify;
+        };
+        let listener = Flags::NEW_LISTENER;
+        assert_eq!(loaded_with(notify), listener.with(Flags::SPEC_ALLOW));
+        let with = |flags: Vec<Flag>| {
+            loaded_with(move |p| {
+                notify(p);
+                p.flags = flags;
+            })
+        };
+        assert_eq!(
+            with(vec![Flag::WaitKillableRecv]),
+            listener.with(Flags::WAIT_KILLABLE_RECV)
+        );
+        // The kernel wants its third flag where both of the others are.
+        assert_eq!(
+            with(vec![Flag::Tsync]),
+            listener.with(Flags::TSYNC).with(Flags::TSYNC_ESRCH)
+        );
+    }
+
+    #[test]
+    fn the_agent_flag_needs_an_agent() {
+        let profile = profile(|p| p.flags = vec![Flag::WaitKillableRecv]);
+        let error = compile(&profile, Arch::X86_64, Kernel::LINUX_5_19).unwrap_err();
+        assert_eq!(error.kind, Kind::Conflict);
+    }
+
+    #[test]
+    fn one_verdict_for_all_takes_no_tree() {
+        let profile = profile(|p| {
+            p.default_action = Action::Allow;
+            p.syscalls.clear();
+        });
+        let program = compile(&profile, Arch::X86_64, Kernel::LINUX_5_7)
+            .unwrap()
+            .program;
+        // The ABI, x32's bit, the tracer's -1.
+        assert_eq!(program.instructions.len(), 7, "{:x?}", program.instructions);
+    }
 }

@@ -22,17 +22,8 @@ mod program;
 mod rules;
 mod tree;
 
-pub use abi::Abi;
+pub use abi::{Abi, names};
 pub use compile::{Compiled, Kernel, compile};
 pub use digest::{Digest, digest};
 pub use interpret::{Call, run};
 pub use program::{Encoded, Flags, Instruction, MAX_INSTRUCTIONS, Program, Unusable};
-
-/// What a fuzzer calls: any bytes as a profile, compiled for both machines.
-///
-/// # Panics
-/// When a program that was made is not a valid one, or does not survive its own encoding.
-#[doc(hidden)]
-pub fn fuzz_profile(bytes: &[u8]) {
-    compile::fuzz(bytes);
-}
