@@ -212,6 +212,8 @@ codes! {
     Exec = 51,
     /// Become an init: fork; the child goes on with the script, this process reaps and forwards signals.
     Init = 52,
+    /// Make descriptor n0 the standard input.
+    Input = 56,
     /// PR_SET_PDEATHSIG n0: the signal to get when the parent ends.
     ParentDeath = 55,
 }

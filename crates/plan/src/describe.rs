@@ -206,6 +206,7 @@ impl ChildAct<'_> {
             Self::IoPriority { class, .. } => write!(f, "set I/O priority {class}"),
             Self::Affinity { list, .. } => write!(f, "run on CPUs {list}"),
             Self::MemoryPolicy { name, .. } => write!(f, "set memory policy {name}"),
+            Self::Input => f.write_str("read the state on standard input"),
             Self::Session => f.write_str("lead a new session"),
             Self::Keyring { name } => write!(f, "join new session keyring {name}"),
             Self::Bounding { keep } => write!(f, "limit capabilities for ever to {:#x}", keep.0),

@@ -184,6 +184,7 @@ impl Encoder<'_, '_> {
                 Op { flags: u32::from(*console), ..numbers(Code::Terminal, n) }
             }
             ChildAct::Session => op(Code::Session),
+            ChildAct::Input => numbers(Code::Input, [self.slot(Slot::Input), 0, 0]),
             ChildAct::Keyring { name } => self.one_text(Code::Keyring, name),
             ChildAct::WorkDir { path, make } => {
                 Op { flags: u32::from(*make), ..self.one_text(Code::WorkDir, path) }

@@ -11,6 +11,7 @@ extern crate std;
 mod describe;
 mod encode;
 mod error;
+mod hook;
 mod mounts;
 mod order;
 mod process;
@@ -20,6 +21,7 @@ mod step;
 
 pub use encode::{Script, Slots, encode};
 pub use error::Error;
+pub use hook::hook;
 pub use order::{plan, plan_exec};
 pub use request::{Act, Exec, Facts, Overlay, Program, Request, Root};
 pub use step::{Answer, ChildAct, EnterRoot, HookKind, HostAct, Launch, Origin, Plan, Slot, Step};

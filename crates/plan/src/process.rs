@@ -241,16 +241,19 @@ fn add_privileges<'a>(steps: &mut Steps<'a>, process: &'a Process<'a>, last: &La
     let umask = user.umask.unwrap_or(0o022);
     push(steps, "process.user", ChildAct::User { uid: user.uid, gid: user.gid, umask });
     let privileged_load = last.seccomp.is_some() && !process.no_new_privileges;
+    // The kernel has no ambient capability that is not inheritable and permitted, too; engines ask for
+    // such sets, and every runtime gives what there is.
+    let ambient = caps.ambient.intersection(caps.inheritable).intersection(caps.permitted);
     let kept = if privileged_load { SYS_ADMIN } else { 0 };
     let sets = |extra: u64| ChildAct::Capabilities {
         effective: caps.effective.0 | extra,
         permitted: caps.permitted.0 | extra,
         inheritable: caps.inheritable.0,
-        ambient: if extra == 0 { caps.ambient.0 } else { 0 },
+        ambient: if extra == 0 { ambient.0 } else { 0 },
     };
     push(steps, "process.capabilities", sets(kept));
     add_last(steps, process, last);
-    if privileged_load && (caps.permitted.0 & caps.effective.0 & SYS_ADMIN == 0 || caps.ambient != CapSet::EMPTY) {
+    if privileged_load && (caps.permitted.0 & caps.effective.0 & SYS_ADMIN == 0 || ambient != CapSet::EMPTY) {
         push(steps, "process.capabilities", sets(0));
     }
     let arguments = process.args.iter().map(|text| Cow::Borrowed(text.as_str())).collect();

@@ -159,6 +159,8 @@ pub enum Slot {
     Namespace(usize),
     /// The namespaces of the process that is joined.
     Target,
+    /// What a hook reads.
+    Input,
     /// The v1 `tasks` file of the cgroup in hierarchy `n`.
     Tasks(usize),
     /// The socket where `start` says the word.
@@ -206,6 +208,7 @@ pub enum ChildAct<'a> {
     IoPriority { value: u64, class: &'static str },
     Affinity { mask: Vec<u8>, list: Text<'a> },
     MemoryPolicy { mode: u64, nodes: Vec<u8>, name: &'static str },
+    Input,
     Session,
     Keyring { name: String },
     Bounding { keep: spec::CapSet },

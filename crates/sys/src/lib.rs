@@ -8,10 +8,28 @@ extern crate alloc;
 pub mod bpf;
 pub mod error;
 pub mod file;
+pub mod heap;
+pub mod launch;
+pub mod mount;
+pub mod namespace;
+pub mod process;
 pub mod raw;
 pub mod root;
+pub mod signal;
+pub mod signal_name;
+pub mod socket;
+pub mod stdio;
+pub mod time;
 
 pub use error::{Error, Result};
 pub use rustix;
 pub use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 pub use rustix::io::Errno;
+
+/// Ends the process, without anything that a library would do before (exit_group(2)).
+pub fn exit(code: i32) -> ! {
+    loop {
+        // SAFETY: a number only; it does not return.
+        let _ = unsafe { syscall!(libc::SYS_exit_group, code) };
+    }
+}

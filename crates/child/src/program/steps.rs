@@ -96,6 +96,7 @@ impl Child {
             Code::Unshare => bare::unshare(op.n[0])?,
             Code::TimeOffsets => self.time_offsets(op)?,
             Code::EnterCgroup => bare::write(op.n[0] as Fd, b"0").map(drop)?,
+            Code::Input => bare::dup_to(op.n[0] as Fd, 0)?,
             Code::Request => self.request(op.n[0] as u32, None)?,
             Code::Propagation => bare::mount(None, c"/", None, op.n[0], None)?,
             Code::Root

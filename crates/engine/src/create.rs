@@ -1,0 +1,206 @@
+//! `create` and `run`.
+
+use alloc::format;
+use alloc::string::String;
+
+use plan::{Act, HookKind, Plan};
+use spec::Str;
+use sys::process::{self, Ended};
+use sys::rustix::process::geteuid;
+use sys::{OwnedFd, socket};
+
+use crate::error::{Error, Kind, Result};
+use crate::launching::Launching;
+use crate::options::Options;
+use crate::record::{Record, Status};
+use crate::report::{self, Report};
+use crate::state_dir::StateDir;
+use crate::{Engine, hooks, teardown};
+
+/// A container that was made; its first process lives or has just ended.
+#[derive(Debug)]
+pub struct Launched<'p, 'a> {
+    /// Its record.
+    pub record: Record,
+    /// Its first process.
+    pub pidfd: OwnedFd,
+    /// The terminal's master, where [`crate::Terminal::Caller`] was asked for.
+    pub terminal: Option<OwnedFd>,
+    plan: &'p Plan<'a>,
+    script: OwnedFd,
+    socket: Option<OwnedFd>,
+}
+
+impl Launched<'_, '_> {
+    /// Waits until the payload was executed.
+    ///
+    /// # Errors
+    /// What kept it from being; the process has ended then.
+    pub fn await_exec(&mut self) -> Result<()> {
+        let Some(socket) = self.socket.take() else { return Ok(()) };
+        // The child's end closes at execve, or with the child.
+        while socket::receive(&socket, &mut [0u8; 4])?.len != 0 {}
+        self.failure()
+    }
+
+    /// Waits for the payload's end and reaps it.
+    ///
+    /// # Errors
+    /// What kept the payload from being executed.
+    pub fn wait(&mut self) -> Result<Ended> {
+        let ended = process::wait(&self.pidfd)?;
+        self.failure()?;
+        Ok(ended)
+    }
+
+    fn failure(&self) -> Result<()> {
+        match Report::read(&self.script) {
+            Some(report) if report.errno != 0 => Err(report::error(self.plan, report)),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Makes the plan of `options` and hands it to `act`; nothing is changed.
+///
+/// # Errors
+/// The field or fact because of which there is none.
+pub fn plan_of<T>(
+    engine: &Engine,
+    options: &Options<'_>,
+    what: Act,
+    act: impl FnOnce(&Plan<'_>) -> Result<T>,
+) -> Result<T> {
+    engine.with_plan(options, what, |prepared| act(prepared.plan))
+}
+
+/// Makes a container, and hands it to `attend` while the plan that explains its errors still stands.
+///
+/// # Errors
+/// What failed; nothing of the container is left then. `attend`'s own errors leave the container as it
+/// is.
+pub fn run_or_create<T>(
+    engine: &Engine,
+    options: &Options<'_>,
+    what: Act,
+    attend: impl FnOnce(&mut Launched<'_, '_>) -> Result<T>,
+) -> Result<T> {
+    engine.with_plan(options, what, |prepared| {
+        let dir = engine.make_or_mend(options.id)?;
+        let record = first_record(options);
+        let mut launching = Launching::new(prepared, dir, record);
+        launching.carry_out()?;
+        let poststart = what == Act::Run && has_poststart(options);
+        let Launching { record, spawned, terminal, dir, .. } = launching;
+        let Some(spawned) = spawned else {
+            return Err(Error::new(Kind::Bug, "the plan has no launch"));
+        };
+        let (script, socket, pidfd) = (spawned.script, spawned.socket, spawned.started.pidfd);
+        // The lock ends here: from now on the kernel tells how the container is.
+        drop(dir);
+        let mut launched =
+            Launched { record, pidfd, terminal, plan: prepared.plan, script, socket };
+        if what == Act::Run && options.await_exec {
+            launched.await_exec().map_err(|error| discard(engine, &launched, error))?;
+        }
+        if poststart {
+            let state = hooks::state(&launched.record, Status::Running);
+            hooks::run_all(HookKind::Poststart, options.spec, &state, None)
+                .map_err(|error| discard(engine, &launched, error))?;
+        }
+        attend(&mut launched)
+    })
+}
+
+fn has_poststart(options: &Options<'_>) -> bool {
+    options.spec.hooks.as_ref().is_some_and(|hooks| !hooks.poststart.is_empty())
+}
+
+/// Takes a container that did not come to run away again.
+fn discard(engine: &Engine, launched: &Launched<'_, '_>, error: Error) -> Error {
+    let _ = process::signal(&launched.pidfd, sys::rustix::process::Signal::KILL);
+    process::reap(&launched.pidfd);
+    if let Ok(dir) = engine.open_state_dir(&launched.record.id) {
+        let _ = teardown::teardown(&dir, &launched.record, None);
+    }
+    error
+}
+
+fn first_record(options: &Options<'_>) -> Record {
+    let owned = |text: &Str<'_>| String::from(text.as_str());
+    let annotations =
+        options.spec.annotations.iter().map(|(key, value)| (owned(key), owned(value))).collect();
+    Record {
+        status: Status::Creating,
+        bundle: options.bundle.into(),
+        rootfs: options.root_path(),
+        created: timestamp_now(),
+        uid: geteuid().as_raw(),
+        annotations,
+        ..Record::new(options.id)
+    }
+}
+
+impl Engine {
+    /// Makes the state directory, after removing what a runtime that was killed left under this name.
+    fn make_or_mend(&self, id: &str) -> Result<StateDir> {
+        match self.make_state_dir(id) {
+            Err(error) if error.kind == Kind::Busy => {
+                if !self.mend(id)? {
+                    return Err(error);
+                }
+                self.make_state_dir(id)
+            }
+            other => other,
+        }
+    }
+
+    /// Removes a container whose making was never finished and is not going on. Says whether it did.
+    fn mend(&self, id: &str) -> Result<bool> {
+        let dir = self.open_state_dir(id)?;
+        if dir.is_locked() {
+            return Ok(false);
+        }
+        dir.lock()?;
+        let Ok(record) = dir.read() else { return Ok(false) };
+        if record.status != Status::Creating {
+            return Ok(false);
+        }
+        Ok(teardown::teardown(&dir, &record, None).is_empty())
+    }
+}
+
+/// The time now, as [`Record::created`] has it.
+pub fn timestamp_now() -> String {
+    timestamp(sys::time::now())
+}
+
+/// RFC 3339 with nanoseconds, UTC. Days are counted in years that start in March, so that the leap day
+/// is the last (Howard Hinnant's `civil_from_days`).
+fn timestamp((seconds, nanoseconds): (i64, u32)) -> String {
+    let (days, rest) = (seconds.div_euclid(86400), seconds.rem_euclid(86400));
+    let shifted = days + 719_468;
+    let era = shifted.div_euclid(146_097);
+    let day_of_era = shifted.rem_euclid(146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    let (hour, minute, second) = (rest / 3600, rest / 60 % 60, rest % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{nanoseconds:09}Z")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::timestamp;
+
+    #[test]
+    fn timestamps_are_rfc_3339() {
+        assert_eq!(timestamp((0, 0)), "1970-01-01T00:00:00.000000000Z");
+        assert_eq!(timestamp((951_782_400, 5)), "2000-02-29T00:00:00.000000005Z");
+        assert_eq!(timestamp((1_795_374_061, 0)), "2026-11-22T19:01:01.000000000Z");
+    }
+}

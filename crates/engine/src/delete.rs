@@ -1,0 +1,82 @@
+//! `delete`: a container that has ended, or (by force) one that has not.
+
+use plan::HookKind;
+use spec::Spec;
+use spec::state::Status;
+use sys::rustix::process::Signal;
+use sys::process;
+
+use crate::error::{Error, Kind, Result};
+use crate::record::Record;
+use crate::state_dir::StateDir;
+use crate::{Engine, hooks, teardown};
+
+impl Engine {
+    /// Removes a container and all that was made for it.
+    ///
+    /// By force, one that runs is killed first, one whose state is damaged is removed as far as it can
+    /// be found, and one that does not exist is no error.
+    ///
+    /// # Errors
+    /// `WrongState` when it runs; the first of what could not be undone.
+    pub fn delete(&self, id: &str, force: bool) -> Result<()> {
+        let dir = match self.open_state_dir(id) {
+            Err(error) if force && error.kind == Kind::NotFound => return Ok(()),
+            other => other?,
+        };
+        dir.lock()?;
+        let record = match dir.read() {
+            Ok(record) => record,
+            Err(_) if force => return self.remove_damaged(&dir),
+            Err(error) => return Err(error),
+        };
+        match self.status(&dir, &record)? {
+            Status::Stopped | Status::Created | Status::Creating => {}
+            status if !force => {
+                let message =
+                    alloc::format!("cannot delete container {id} that is not stopped: {}", status.name());
+                return Err(Error::new(Kind::WrongState, message).hint("`delete --force` kills it first"));
+            }
+            _ => {}
+        }
+        remove(&dir, &record)
+    }
+
+    /// Without a record only what carries the container's name can be found: its default cgroups.
+    fn remove_damaged(&self, dir: &StateDir) -> Result<()> {
+        let path = alloc::format!("/stockade/{}", dir.id);
+        let layout = cgroup::Layout::find_all()?;
+        let mut record = Record::new(&dir.id);
+        record.cgroups = layout
+            .unified
+            .iter()
+            .map(|hierarchy| (hierarchy, 2))
+            .chain(layout.v1.iter().map(|hierarchy| (hierarchy, 1)))
+            .map(|(hierarchy, version)| crate::record::CgroupRecord {
+                version,
+                mount: hierarchy.mount.clone().into_owned(),
+                path: path.clone(),
+                shared: 1,
+                controllers: Default::default(),
+            })
+            .filter(|record| sys::file::open(&record.leaf().dir(), sys::rustix::fs::OFlags::PATH).is_ok())
+            .collect();
+        let errors = teardown::teardown(dir, &record, None);
+        errors.into_iter().next().map_or(Ok(()), Err)
+    }
+}
+
+/// Kills, removes, and runs the hooks of the end.
+pub(crate) fn remove(dir: &StateDir, record: &Record) -> Result<()> {
+    let config = dir.read_config().ok();
+    if let Some(pidfd) = teardown::living_first(record)? {
+        process::signal(&pidfd, Signal::KILL)?;
+    }
+    let errors = teardown::teardown(dir, record, None);
+    let stopped = config.as_deref().and_then(|config| Spec::parse(config).ok());
+    if let Some(spec) = stopped.filter(|spec| spec.hooks.is_some()) {
+        // As the specification has it, a failing poststop hook is a warning, not a failure.
+        let _ = hooks::run_all(HookKind::Poststop, &spec, &hooks::state(record, Status::Stopped), None);
+    }
+    errors.into_iter().next().map_or(Ok(()), Err)
+}

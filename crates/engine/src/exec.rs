@@ -1,0 +1,186 @@
+//! `exec`: one more process, under the confinement that the first one has.
+
+use alloc::format;
+use alloc::vec::Vec;
+
+use plan::{Answer, Exec, Launch};
+use spec::state::Status;
+use spec::{Process, Spec};
+use sys::process::{self, Ended};
+use sys::rustix::fs::{CWD, Mode, OFlags, openat};
+use sys::rustix::net::SocketType;
+use sys::rustix::process::Signal;
+use sys::{AsFd, OwnedFd, file, socket};
+
+use crate::error::{Error, Kind, Result};
+use crate::launching::{SlotTable, Spawn, Spawned, spawn};
+use crate::options::Terminal;
+use crate::report::{self, Report};
+use crate::{Engine, hooks, seccomp_cache, teardown};
+
+const NEWUSER: u64 = 0x1000_0000;
+const NEWPID: u64 = 0x2000_0000;
+
+/// What `exec` runs, and how.
+#[derive(Debug)]
+pub struct ExecOptions<'a> {
+    /// The process, as [`Engine::exec_process`] makes it of the container's own.
+    pub process: &'a Process<'a>,
+    /// Who takes the terminal.
+    pub terminal: Terminal<'a>,
+    /// Where the pid is written.
+    pub pid_file: Option<&'a str>,
+    /// How many descriptors from 3 up the process keeps.
+    pub preserve_fds: u32,
+    /// Run in a paused container too: the process starts frozen.
+    pub ignore_paused: bool,
+}
+
+/// A process that was started by `exec`.
+#[derive(Debug)]
+pub struct Executed<'p, 'a> {
+    /// Its number on the host.
+    pub pid: u32,
+    /// The process.
+    pub pidfd: OwnedFd,
+    /// The terminal's master, where the caller takes it.
+    pub terminal: Option<OwnedFd>,
+    plan: &'p plan::Plan<'a>,
+    script: OwnedFd,
+}
+
+impl Executed<'_, '_> {
+    /// Waits for its end and reaps it.
+    ///
+    /// # Errors
+    /// What kept the program from being executed.
+    pub fn wait(&self) -> Result<Ended> {
+        Ok(process::wait(&self.pidfd)?)
+    }
+
+    fn failure(&self) -> Result<()> {
+        match Report::read(&self.script) {
+            Some(report) if report.errno != 0 => Err(report::error(self.plan, report)),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Engine {
+    /// Starts a process in a container, and hands it to `attend` once its program was executed.
+    ///
+    /// # Errors
+    /// `WrongState` unless the container runs; what kept the program from being executed.
+    pub fn exec<T>(
+        &self,
+        id: &str,
+        options: &ExecOptions<'_>,
+        attend: impl FnOnce(&mut Executed<'_, '_>) -> Result<T>,
+    ) -> Result<T> {
+        let dir = self.open_state_dir(id)?;
+        let record = dir.read()?;
+        let status = self.status(&dir, &record)?;
+        if status == Status::Paused && !options.ignore_paused {
+            return Err(Error::new(Kind::WrongState, format!("cannot exec in a paused container: {id}")));
+        }
+        let Some(target) = teardown::living_first(&record)? else {
+            return Err(Error::new(Kind::WrongState, format!("cannot exec in a stopped container: {id}")));
+        };
+        let config = dir.read_config()?;
+        let spec = Spec::parse(&config)?;
+        let filter = match spec.linux.as_ref().and_then(|linux| linux.seccomp.as_ref()) {
+            Some(profile) => Some(seccomp_cache::program(&self.state_root, profile)?),
+            None => None,
+        };
+        let group = self.group(&record)?;
+        let entry = group.entry()?;
+        let v1 = group.leaves().iter().enumerate().filter(|(_, leaf)| leaf.version == cgroup::Version::V1);
+        let cgroups: Vec<_> = v1.map(|(index, leaf)| (index, leaf.name())).collect();
+        let tasks = cgroups.iter().map(|(index, _)| *index).zip(entry.tasks).collect();
+        let user = own_user_namespace(&spec);
+        let namespaces = hooks::namespaces_of(&spec) & !NEWPID | if user { NEWUSER } else { 0 };
+        let keyring = format!("_ses.{id}");
+        let request = Exec {
+            process: options.process,
+            namespaces,
+            become_root: user,
+            seccomp: filter.as_ref().map(|filter| filter.program()),
+            cgroups,
+            into_cgroup: entry.into.is_some(),
+            preserve_fds: options.preserve_fds,
+            keyring: Some(&keyring),
+        };
+        let plan = plan::plan_exec(&request)?;
+        let joined = match hooks::namespaces_of(&spec) & NEWPID {
+            0 => None,
+            _ => Some(sys::namespace::PidNamespace::enter(&target)?),
+        };
+        let slots = SlotTable { tasks, target: Some(target), ..SlotTable::default() };
+        let how =
+            Spawn { launch: Launch::default(), cgroup: entry.into, with_socket: true, ..Spawn::default() };
+        let spawned = spawn(&plan, &slots, &how);
+        drop(joined);
+        follow(&plan, options, spawned?, attend)
+    }
+}
+
+fn own_user_namespace(spec: &Spec<'_>) -> bool {
+    let linux = spec.linux.as_ref();
+    linux.is_some_and(|linux| linux.namespace(spec::NamespaceType::User).is_some())
+}
+
+fn follow<T>(
+    plan: &plan::Plan<'_>,
+    options: &ExecOptions<'_>,
+    spawned: Spawned,
+    attend: impl FnOnce(&mut Executed<'_, '_>) -> Result<T>,
+) -> Result<T> {
+    let Spawned { started, script, socket } = spawned;
+    let pid = started.pid.as_raw_nonzero().get().unsigned_abs();
+    let mut executed = Executed { pid, pidfd: started.pidfd, terminal: None, plan, script };
+    let met = socket.map_or(Ok(()), |socket| meet(&mut executed, options, &socket));
+    let written = met.and_then(|()| executed.failure()).and_then(|()| write_pid(options, pid));
+    if let Err(error) = written {
+        let _ = process::signal(&executed.pidfd, Signal::KILL);
+        process::reap(&executed.pidfd);
+        return Err(executed.failure().err().unwrap_or(error));
+    }
+    attend(&mut executed)
+}
+
+/// Takes the terminal where there is one, and waits until the program was executed.
+fn meet(executed: &mut Executed<'_, '_>, options: &ExecOptions<'_>, socket: &OwnedFd) -> Result<()> {
+    loop {
+        let mut request = [0u8; 4];
+        let message = socket::receive(socket, &mut request)?;
+        if message.len == 0 {
+            return Ok(());
+        }
+        if u32::from_ne_bytes(request) == Answer::Terminal.request() {
+            take_terminal(executed, options, message.descriptor)?;
+        }
+        socket::send(socket, &0i32.to_ne_bytes(), &[])?;
+    }
+}
+
+fn take_terminal(
+    executed: &mut Executed<'_, '_>,
+    options: &ExecOptions<'_>,
+    master: Option<OwnedFd>,
+) -> Result<()> {
+    if let (Terminal::Socket(path), Some(master)) = (options.terminal, &master) {
+        let socket = socket::connect_to(path, SocketType::STREAM)
+            .map_err(|error| Error::from(error).at(&"--console-socket"))?;
+        return Ok(socket::send(&socket, b"/dev/ptmx", &[master.as_fd()])?);
+    }
+    executed.terminal = master;
+    Ok(())
+}
+
+fn write_pid(options: &ExecOptions<'_>, pid: u32) -> Result<()> {
+    let Some(path) = options.pid_file else { return Ok(()) };
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::CLOEXEC;
+    let file = openat(CWD, path, flags, Mode::from_raw_mode(0o644))
+        .map_err(|errno| Error::from(sys::Error::new("open", path, errno)).at(&"--pid-file"))?;
+    Ok(file::write_all(&file, format!("{pid}").as_bytes(), path)?)
+}

@@ -1,0 +1,376 @@
+//! Carrying a plan out: the host's steps one after the other, the launch among them, and the answers
+//! to the child between them.
+
+use alloc::ffi::CString;
+use alloc::format;
+use alloc::vec::Vec;
+
+use cgroup::Group;
+use plan::{Answer, HostAct, Launch, Slot, Slots, Step};
+use sys::launch::{self, Started};
+use sys::rustix::fs::{CWD, Mode, OFlags, openat};
+use sys::rustix::net::SocketType;
+use sys::rustix::process::{Signal, getpid, kill_process};
+use sys::{AsFd, AsRawFd, BorrowedFd, Errno, OwnedFd, file, process, socket};
+
+use crate::error::{Error, Kind, Result};
+use crate::fault::Fault;
+use crate::prepare::Prepared;
+use crate::record::{CgroupRecord, Record, Status};
+use crate::report::{self, Report};
+use crate::state_dir::StateDir;
+use crate::{child_program, hooks, idmap, teardown};
+
+/// The name of the socket on which `start` says the word.
+pub(crate) const START_SOCKET: &str = "start.sock";
+
+/// Descriptors for the slots of a plan.
+#[derive(Default)]
+pub(crate) struct SlotTable {
+    pub namespaces: Vec<OwnedFd>,
+    pub tasks: Vec<(usize, OwnedFd)>,
+    pub start_socket: Option<OwnedFd>,
+    pub root_tree: Option<OwnedFd>,
+    pub mount_trees: Vec<(usize, OwnedFd)>,
+    pub target: Option<OwnedFd>,
+    pub input: Option<OwnedFd>,
+}
+
+impl SlotTable {
+    fn get(&self, slot: Slot) -> Option<&OwnedFd> {
+        let numbered = |list: &'_ [(usize, OwnedFd)], n| list.iter().position(|(index, _)| *index == n);
+        match slot {
+            Slot::Namespace(n) => self.namespaces.get(n),
+            Slot::Target => self.target.as_ref(),
+            Slot::Input => self.input.as_ref(),
+            Slot::Tasks(n) => numbered(&self.tasks, n).map(|at| &self.tasks[at].1),
+            Slot::StartSocket => self.start_socket.as_ref(),
+            Slot::RootTree => self.root_tree.as_ref(),
+            Slot::MountTree(n) => numbered(&self.mount_trees, n).map(|at| &self.mount_trees[at].1),
+        }
+    }
+
+    /// All descriptors that the child program keeps.
+    fn all(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        let numbered = self.tasks.iter().chain(&self.mount_trees).map(|(_, fd)| fd);
+        let single = [&self.start_socket, &self.root_tree, &self.target, &self.input];
+        let single = single.into_iter().filter_map(Option::as_ref);
+        self.namespaces.iter().chain(numbered).chain(single).map(|fd| fd.as_fd())
+    }
+}
+
+impl Slots for SlotTable {
+    fn descriptor(&self, slot: Slot) -> i32 {
+        self.get(slot).map_or(-1, |fd| fd.as_raw_fd())
+    }
+}
+
+/// A process that runs a script.
+pub(crate) struct Spawned {
+    pub started: Started,
+    pub script: OwnedFd,
+    pub socket: Option<OwnedFd>,
+}
+
+/// How a script's process is started, besides its steps.
+#[derive(Default)]
+pub(crate) struct Spawn<'s> {
+    pub launch: Launch,
+    pub cgroup: Option<BorrowedFd<'s>>,
+    pub with_socket: bool,
+    pub fault: Fault,
+}
+
+/// Starts the child program on a plan's script.
+pub(crate) fn spawn(plan: &plan::Plan<'_>, slots: &SlotTable, how: &Spawn<'_>) -> Result<Spawned> {
+    let (ours, theirs) = if how.with_socket {
+        let (ours, theirs) = socket::pair()?;
+        (Some(ours), Some(theirs))
+    } else {
+        (None, None)
+    };
+    let number = theirs.as_ref().map_or(-1, |fd| fd.as_raw_fd());
+    let (fault_at, fault) = how.fault.for_child();
+    let bytes = plan::encode(plan, slots).finish(number, fault_at, fault);
+    let script = launch::shared_file("stockade-script", &bytes)?;
+    let program = launch::sealed_program("stockade-child", child_program::BYTES)?;
+    let mut keep: Vec<BorrowedFd<'_>> = slots.all().collect();
+    keep.extend(theirs.as_ref().map(|fd| fd.as_fd()));
+    keep.push(script.as_fd());
+    let text = CString::new(format!("{}", script.as_raw_fd())).unwrap_or_default();
+    let started = launch::launch(&launch::Launch {
+        program: program.as_fd(),
+        arguments: &[c"stockade-child", &text],
+        keep: &keep,
+        namespaces: how.launch.namespaces,
+        cgroup: how.cgroup,
+    })?;
+    Ok(Spawned { started, script, socket: ours })
+}
+
+/// A container that is being made.
+pub(crate) struct Launching<'p, 'a> {
+    pub prepared: &'p Prepared<'p, 'a>,
+    pub dir: StateDir,
+    pub record: Record,
+    pub group: Option<Group>,
+    pub slots: SlotTable,
+    pub spawned: Option<Spawned>,
+    pub terminal: Option<OwnedFd>,
+    unanswered: bool,
+}
+
+impl<'p, 'a> Launching<'p, 'a> {
+    /// A container that is going to be made in `dir`.
+    pub(crate) fn new(prepared: &'p Prepared<'p, 'a>, dir: StateDir, record: Record) -> Self {
+        Self {
+            prepared,
+            dir,
+            record,
+            group: None,
+            slots: SlotTable::default(),
+            spawned: None,
+            terminal: None,
+            unanswered: false,
+        }
+    }
+
+    /// Does every step. After a failure, everything that was done is undone.
+    pub(crate) fn carry_out(&mut self) -> Result<()> {
+        let steps = &self.prepared.plan.host;
+        for (index, step) in steps.iter().enumerate() {
+            if let Err(error) = self.act_out_fault(index).and_then(|()| self.step(step)) {
+                return Err(self.undo(error));
+            }
+        }
+        self.finish_answer().map_err(|error| self.undo(error))
+    }
+
+    fn undo(&mut self, error: Error) -> Error {
+        let error = self.blame(error);
+        if let Some(spawned) = self.spawned.take() {
+            let _ = process::signal(&spawned.started.pidfd, Signal::KILL);
+            process::reap(&spawned.started.pidfd);
+        }
+        let left = teardown::teardown(&self.dir, &self.record, self.group.take());
+        match left.first() {
+            None => error,
+            Some(more) => Error { message: format!("{}; and cleaning up: {more}", error.message), ..error },
+        }
+    }
+
+    /// When the child failed, its report says more than the connection that broke.
+    fn blame(&self, error: Error) -> Error {
+        let Some(spawned) = &self.spawned else { return error };
+        match Report::read(&spawned.script) {
+            Some(report) if report.errno != 0 => report::error(self.prepared.plan, report),
+            _ => error,
+        }
+    }
+
+    fn act_out_fault(&self, index: usize) -> Result<()> {
+        match self.prepared.options.fault {
+            Fault::FailHost(at) if at == index => {
+                Err(Error::new(Kind::Kernel(Errno::IO), format!("host step {index}: fault asked for")))
+            }
+            Fault::KillHost(at) if at == index => {
+                let _ = kill_process(getpid(), Signal::KILL);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn step(&mut self, step: &Step<HostAct>) -> Result<()> {
+        if !matches!(step.act, HostAct::Hook { .. } | HostAct::ConsoleSocket { .. }) {
+            self.finish_answer()?;
+        }
+        let done = match &step.act {
+            HostAct::RecordIntent => self.record_intent(),
+            HostAct::MakeCgroup { leaf: 0, .. } => self.make_cgroups(),
+            // All of them are made by the first such step, which undoes itself.
+            HostAct::MakeCgroup { .. } => Ok(()),
+            HostAct::SetCgroup { setting, .. } => self.set_cgroup(*setting),
+            HostAct::DevicePolicy { .. } => self.device_policy(),
+            HostAct::OpenNamespace { path, .. } => self.open_namespace(path),
+            HostAct::TranslateOwners { path, mount } => self.translate(path, *mount),
+            HostAct::StartSocket => self.start_socket(),
+            HostAct::Launch(launch) => self.launch(launch),
+            HostAct::Answer(answer) => self.answer(*answer),
+            HostAct::Hook { kind, index, .. } => hooks::run_for(self, *kind, *index),
+            HostAct::PidFile { path } => self.pid_file(path),
+            HostAct::ConsoleSocket { path } => self.console_socket(path),
+            HostAct::Commit => self.commit(),
+        };
+        done.map_err(|error| match &step.act {
+            HostAct::Launch(_) | HostAct::Answer(_) | HostAct::Hook { .. } => error,
+            HostAct::SetCgroup { .. } | HostAct::DevicePolicy { .. } => error,
+            _ => match step.origin {
+                plan::Origin::Config(place) => error.at(&format!("config.json: {place}")),
+                plan::Origin::Option(option) if option.starts_with("--") => error.at(&option),
+                _ => error,
+            },
+        })
+    }
+
+    fn record_intent(&mut self) -> Result<()> {
+        self.record.cgroups = self.prepared.cgroup.leaves.iter().map(CgroupRecord::new).collect();
+        self.record.files.extend(self.prepared.options.pid_file.map(Into::into));
+        self.dir.write_first(&self.record)?;
+        self.dir.write_config(self.prepared.options.config)
+    }
+
+    fn make_cgroups(&mut self) -> Result<()> {
+        self.group = Some(Group::create(self.prepared.cgroup.leaves.clone())?);
+        Ok(())
+    }
+
+    fn set_cgroup(&mut self, setting: usize) -> Result<()> {
+        if let Some(group) = &self.group {
+            group.apply(&self.prepared.cgroup.settings[setting..=setting])?;
+        }
+        Ok(())
+    }
+
+    fn device_policy(&mut self) -> Result<()> {
+        if let Some(group) = &self.group {
+            group.restrict_devices(&self.prepared.cgroup.devices)?;
+        }
+        Ok(())
+    }
+
+    fn open_namespace(&mut self, path: &str) -> Result<()> {
+        self.slots.namespaces.push(file::open(path, OFlags::RDONLY)?);
+        Ok(())
+    }
+
+    fn translate(&mut self, path: &str, mount: Option<usize>) -> Result<()> {
+        let maps = idmap::maps_for(self.prepared.options.spec, mount)?;
+        let namespace = idmap::user_namespace(&maps)?;
+        let tree = sys::mount::translated(path, &namespace, true).map_err(|error| {
+            Error::from(error).hint("the file system of this directory cannot translate owners (idmapped mounts)")
+        })?;
+        match mount {
+            Some(index) => self.slots.mount_trees.push((index, tree)),
+            None => self.slots.root_tree = Some(tree),
+        }
+        Ok(())
+    }
+
+    fn start_socket(&mut self) -> Result<()> {
+        let path = self.dir.file(START_SOCKET);
+        self.slots.start_socket = Some(socket::listen_at(&path, SocketType::SEQPACKET)?);
+        Ok(())
+    }
+
+    fn launch(&mut self, launch: &Launch) -> Result<()> {
+        let group = self.group.take();
+        let entry = match &group {
+            Some(group) => Some(group.entry()?),
+            None => None,
+        };
+        let mut into = None;
+        if let Some(entry) = entry {
+            into = entry.into;
+            let v1 = self.prepared.cgroup.leaves.iter().enumerate();
+            let v1 = v1.filter(|(_, leaf)| leaf.version == cgroup::Version::V1).map(|(index, _)| index);
+            self.slots.tasks = v1.zip(entry.tasks).collect();
+        }
+        let plan = self.prepared.plan;
+        let meets = plan.host.iter().any(|step| matches!(step.act, HostAct::Answer(_)));
+        let how = Spawn {
+            launch: launch.clone(),
+            cgroup: into,
+            with_socket: meets || self.prepared.options.await_exec,
+            fault: self.prepared.options.fault,
+        };
+        let joined = match launch.pid_namespace {
+            Some(index) => Some(sys::namespace::PidNamespace::enter(&self.slots.namespaces[index])?),
+            None => None,
+        };
+        let spawned = spawn(plan, &self.slots, &how);
+        drop(joined);
+        self.group = group;
+        let spawned = spawned.map_err(|error| error.at(&"starting the container's first process"))?;
+        self.record.pid = spawned.started.pid.as_raw_nonzero().get().unsigned_abs();
+        self.spawned = Some(spawned);
+        self.watch_fault();
+        Ok(())
+    }
+
+    /// For crash tests: waits until the child holds at a step, and dies there.
+    fn watch_fault(&self) {
+        let (Fault::KillAtChild(step), Some(spawned)) = (self.prepared.options.fault, &self.spawned) else {
+            return;
+        };
+        while Report::read(&spawned.script).is_some_and(|report| report.step <= step && report.errno == 0) {
+            if process::wait_ended(&spawned.started.pidfd, Some(1)) == Ok(true) {
+                return;
+            }
+        }
+        let _ = kill_process(getpid(), Signal::KILL);
+    }
+
+    /// Receives the child's request, which must be the one that the plan has next.
+    fn answer(&mut self, answer: Answer) -> Result<()> {
+        let Some(Spawned { socket: Some(socket), started, .. }) = &self.spawned else {
+            return Err(Error::new(Kind::Bug, "a request without a socket"));
+        };
+        let mut request = [0u8; 4];
+        let message = socket::receive(socket, &mut request)?;
+        if message.len == 0 {
+            let _ = process::wait_ended(&started.pidfd, None);
+            return Err(Error::new(Kind::Bug, "the container's first process ended before its time"));
+        }
+        if message.len != 4 || u32::from_ne_bytes(request) != answer.request() {
+            return Err(Error::new(Kind::Bug, format!("the child asked for something else than: {answer}")));
+        }
+        self.unanswered = true;
+        match answer {
+            Answer::IdMaps => {
+                let linux = self.prepared.options.spec.linux.as_ref();
+                idmap::write(self.record.pid, linux)
+            }
+            Answer::Terminal => {
+                self.terminal = message.descriptor;
+                Ok(())
+            }
+            Answer::Listener => hooks::send_listener(self, message.descriptor),
+            Answer::Network | Answer::Mounted | Answer::Ready => Ok(()),
+        }
+    }
+
+    fn finish_answer(&mut self) -> Result<()> {
+        if let (true, Some(Spawned { socket: Some(socket), .. })) = (self.unanswered, &self.spawned) {
+            socket::send(socket, &0i32.to_ne_bytes(), &[])?;
+        }
+        self.unanswered = false;
+        Ok(())
+    }
+
+    fn pid_file(&mut self, path: &str) -> Result<()> {
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::CLOEXEC;
+        let file = openat(CWD, path, flags, Mode::from_raw_mode(0o644))
+            .map_err(|errno| sys::Error::new("open", path, errno))?;
+        file::write_all(&file, format!("{}", self.record.pid).as_bytes(), path)?;
+        Ok(())
+    }
+
+    fn console_socket(&mut self, path: &str) -> Result<()> {
+        let socket = socket::connect_to(path, SocketType::STREAM)?;
+        if let Some(master) = self.terminal.take() {
+            // containerd and podman read the terminal's name; it is of no use to them but for messages.
+            socket::send(&socket, b"/dev/ptmx", &[master.as_fd()])?;
+        }
+        Ok(())
+    }
+
+    fn commit(&mut self) -> Result<()> {
+        if let Some(identity) = process::identity(self.record.pid)? {
+            self.record.start_time = identity.start;
+        }
+        let waits = self.slots.start_socket.is_some();
+        self.record.status = if waits { Status::Created } else { Status::Running };
+        self.dir.write(&self.record)
+    }
+}

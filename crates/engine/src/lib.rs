@@ -1,0 +1,47 @@
+//! The verbs: create, start, run, exec, kill, pause, delete, list. The only writer of state.
+//!
+//! Whether a container lives is answered by the kernel (a pid with its start time, a descriptor, a
+//! held lock), never by what a file says. Verbs are synchronous.
+#![no_std]
+#![forbid(unsafe_code)]
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+mod child_program;
+mod control;
+mod create;
+mod delete;
+mod error;
+mod exec;
+mod facts;
+pub mod fault;
+mod hooks;
+mod idmap;
+mod launching;
+mod list;
+mod options;
+mod prepare;
+mod record;
+mod report;
+mod seccomp_cache;
+mod start;
+mod state_dir;
+mod teardown;
+
+pub use create::{Launched, plan_of, run_or_create, timestamp_now};
+pub use error::{Error, Kind, Result};
+pub use exec::ExecOptions;
+pub use options::{Options, Terminal};
+pub use plan;
+pub use record::{Record, Status};
+pub use state_dir::StateDir;
+
+use alloc::string::String;
+
+/// Where containers' states are kept.
+#[derive(Clone, Debug)]
+pub struct Engine {
+    /// The state directory, absolute; each container is a directory in it.
+    pub state_root: String,
+}

@@ -1,0 +1,112 @@
+//! From options to a plan, and to all that it refers to.
+
+use alloc::format;
+use alloc::string::String;
+
+use cgroup::{Controllers, Layout, Lowered};
+use plan::{Act, Plan, Program, Request, Root};
+use spec::{Place, Resources};
+
+use crate::error::{Error, Kind, Result};
+use crate::options::{Options, Terminal};
+use crate::seccomp_cache::{self, Filter};
+use crate::{Engine, facts};
+
+/// A plan and what it refers to, for as long as it is used.
+pub(crate) struct Prepared<'p, 'a> {
+    /// The steps.
+    pub plan: &'p Plan<'a>,
+    /// The cgroup's directories, limits and device policy.
+    pub cgroup: &'p Lowered<'a>,
+    /// Where the steps come from.
+    pub options: &'p Options<'a>,
+}
+
+impl Engine {
+    /// Makes the plan and hands it to `act`. Nothing is changed by the planning itself.
+    pub(crate) fn with_plan<T>(
+        &self,
+        options: &Options<'_>,
+        what: Act,
+        act: impl FnOnce(&Prepared<'_, '_>) -> Result<T>,
+    ) -> Result<T> {
+        check(options)?;
+        let none = Resources::default();
+        let linux = options.spec.linux.as_ref();
+        let resources = linux.and_then(|linux| linux.resources.as_ref()).unwrap_or(&none);
+        let path = cgroup_path(options)?;
+        let request = cgroup::Request {
+            path: &path,
+            shared: path.matches('/').count().saturating_sub(1),
+            resources,
+            counted: Controllers::NONE,
+        };
+        let layout = Layout::find(cgroup::wanted(&request))?;
+        let lowered = cgroup::lower(&request, &layout)?;
+        let filter = match linux.and_then(|linux| linux.seccomp.as_ref()) {
+            Some(profile) => Some(seccomp_cache::program(&self.state_root, profile)?),
+            None => None,
+        };
+        let request = plan_request(options, what, &lowered, filter.as_ref());
+        let plan = plan::plan(&request, &facts::find())?;
+        act(&Prepared { plan: &plan, cgroup: &lowered, options })
+    }
+}
+
+fn check(options: &Options<'_>) -> Result<()> {
+    spec::id::check(options.id)
+        .map_err(|invalid| Error::new(Kind::BadConfig, format!("invalid container ID {:?}: {invalid}", options.id)))?;
+    options.spec.check()?;
+    Ok(())
+}
+
+fn cgroup_path(options: &Options<'_>) -> Result<String> {
+    let asked = options.spec.linux.as_ref().and_then(|linux| linux.cgroups_path.as_deref());
+    let asked = asked.filter(|path| !path.is_empty());
+    let place = Place::field("linux.cgroupsPath");
+    if asked.is_some_and(|path| path.contains(':')) {
+        let what = "a systemd path (slice:prefix:name) needs --systemd-cgroup, which is not supported yet";
+        return Err(Error::new(Kind::Unsupported, format!("config.json: {place}: {what}")));
+    }
+    Ok(cgroup::layout::place(asked, options.cgroup_parent, options.id)?)
+}
+
+fn plan_request<'a>(
+    options: &Options<'a>,
+    act: Act,
+    lowered: &'a Lowered<'a>,
+    filter: Option<&'a Filter>,
+) -> Request<'a> {
+    let root = options.root.clone().unwrap_or_else(|| Root::Directory(options.root_path()));
+    Request {
+        id: options.id,
+        spec: options.spec,
+        bundle: options.bundle,
+        root,
+        overlays: options.overlays.clone(),
+        act,
+        cgroup: lowered,
+        seccomp: filter.map(Filter::program),
+        terminal: options.terminal == Terminal::Caller,
+        console_socket: match options.terminal {
+            Terminal::Socket(path) => Some(path),
+            _ => None,
+        },
+        pid_file: options.pid_file,
+        no_pivot: options.no_pivot,
+        no_new_keyring: options.no_new_keyring,
+        preserve_fds: options.preserve_fds,
+        init: options.init,
+        loopback: options.loopback,
+        translate_root: options.translate_root,
+        make_work_dir: options.make_work_dir,
+    }
+}
+
+impl Filter {
+    /// As the planner takes it.
+    pub(crate) fn program(&self) -> Program<'_> {
+        Program { instructions: self.instructions(), flags: self.flags(), listener: self.listener() }
+    }
+}
+

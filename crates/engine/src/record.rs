@@ -1,0 +1,122 @@
+//! A container's record: what was made for it, so that it can be undone, twice, after a crash.
+
+use alloc::borrow::Cow;
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use cgroup::{Controller, Controllers, Leaf, Version};
+use serde::{Deserialize, Serialize};
+
+pub use spec::state::Status;
+
+use crate::error::{Error, Kind, Result};
+
+/// The format of records; another one is not read.
+const FORMAT: u32 = 1;
+
+/// What is written in `state.json`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Record {
+    /// The record's format.
+    pub format: u32,
+    /// The container's name.
+    pub id: String,
+    /// How far it was when this was written. What it is now, the kernel says.
+    pub status: Status,
+    /// Its first process as the host numbers it; 0 before there is one.
+    #[serde(default)]
+    pub pid: u32,
+    /// When that process started, in clock ticks since boot.
+    #[serde(default)]
+    pub start_time: u64,
+    /// The bundle's absolute path.
+    pub bundle: String,
+    /// The root's directory on the host.
+    pub rootfs: String,
+    /// When it was made: RFC 3339, UTC.
+    pub created: String,
+    /// Who made it.
+    pub uid: u32,
+    /// Its cgroups.
+    #[serde(default)]
+    pub cgroups: Vec<CgroupRecord>,
+    /// Files outside the state directory that go with the container.
+    #[serde(default)]
+    pub files: Vec<String>,
+    /// The configuration's annotations.
+    #[serde(default)]
+    pub annotations: BTreeMap<String, String>,
+}
+
+/// A container's cgroup in one hierarchy.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CgroupRecord {
+    /// 1 or 2.
+    pub version: u8,
+    /// The hierarchy's mount point.
+    pub mount: String,
+    /// The cgroup below it.
+    pub path: String,
+    /// How many leading components of the path are not the container's own.
+    pub shared: usize,
+    /// v1: the hierarchy's controllers; v2: those the container needs.
+    #[serde(default)]
+    pub controllers: Vec<String>,
+}
+
+impl CgroupRecord {
+    /// The record of a leaf.
+    pub fn new(leaf: &Leaf) -> Self {
+        Self {
+            version: if leaf.version == Version::V1 { 1 } else { 2 },
+            mount: leaf.mount.clone().into_owned(),
+            path: leaf.path.clone(),
+            shared: leaf.shared,
+            controllers: leaf.controllers.iter().map(|one| String::from(one.v1_name())).collect(),
+        }
+    }
+
+    /// The leaf again.
+    pub fn leaf(&self) -> Leaf {
+        let controllers = self.controllers.iter().filter_map(|name| {
+            Controller::ALL.into_iter().find(|one| one.v1_name() == name)
+        });
+        Leaf {
+            version: if self.version == 1 { Version::V1 } else { Version::V2 },
+            controllers: controllers.fold(Controllers::NONE, Controllers::with),
+            mount: Cow::Owned(self.mount.clone()),
+            path: self.path.clone(),
+            shared: self.shared,
+        }
+    }
+}
+
+impl Record {
+    /// A record of this version's format.
+    pub fn new(id: &str) -> Self {
+        Self { format: FORMAT, id: id.into(), ..Self::default() }
+    }
+
+    /// Reads a record.
+    ///
+    /// # Errors
+    /// When it is damaged or of another format.
+    pub fn parse(id: &str, text: &[u8]) -> Result<Self> {
+        let damaged = |why: &dyn core::fmt::Display| {
+            Error::new(Kind::Bug, alloc::format!("container {id}: damaged state.json: {why}"))
+                .hint("`delete --force` removes what is left of it")
+        };
+        let record: Self = serde_json::from_slice(text).map_err(|error| damaged(&error))?;
+        if record.format != FORMAT || record.id != id {
+            return Err(damaged(&"not of this version, or of another container"));
+        }
+        Ok(record)
+    }
+
+    /// The leaves of its cgroups.
+    pub fn leaves(&self) -> Vec<Leaf> {
+        self.cgroups.iter().map(CgroupRecord::leaf).collect()
+    }
+}

@@ -1,0 +1,155 @@
+//! The child's report in words.
+
+use alloc::format;
+use alloc::string::String;
+
+use child::op::part;
+use plan::{ChildAct, Plan};
+use sys::error::describe;
+use sys::rustix::io::pread;
+use sys::{AsFd, Errno};
+
+use crate::error::{Error, Kind};
+
+const OFFSET: u64 = 16;
+
+/// How far the child came, and what stopped it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Report {
+    /// The step, counted from 1.
+    pub step: u32,
+    /// The errno, 0 while all is well.
+    pub errno: u32,
+    /// See [`child::op::part`].
+    pub part: u32,
+}
+
+impl Report {
+    /// Reads the report from a script.
+    pub(crate) fn read(script: impl AsFd) -> Option<Self> {
+        let mut bytes = [0u8; 16];
+        let got = pread(script, &mut bytes, OFFSET).ok()?;
+        let word = |at: usize| u32::from_ne_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
+        (got == bytes.len()).then(|| Self { step: word(0), errno: word(4), part: word(8) })
+    }
+}
+
+/// What the report says, with the step's words and who asked for it.
+pub(crate) fn error(plan: &Plan<'_>, report: Report) -> Error {
+    let errno = Errno::from_raw_os_error(i32::try_from(report.errno).unwrap_or(0));
+    let index = usize::try_from(report.step).unwrap_or(0).wrapping_sub(1);
+    let Some(step) = plan.child.get(index) else {
+        return Error::new(Kind::Bug, format!("the child's report names step {}", report.step));
+    };
+    if let Some(error) = command_error(plan, &step.act, errno) {
+        return error;
+    }
+    let (name, words) = describe(errno);
+    let place = match step.origin {
+        plan::Origin::Config(place) => format!("config.json: {place}: "),
+        plan::Origin::Option(option) => format!("{option}: "),
+        plan::Origin::Always(_) => String::new(),
+    };
+    let part = part_words(report.part);
+    let error = Error::new(Kind::Kernel(errno), format!("{place}{}: {part}{words} ({name})", step.act));
+    match hint(&step.act, errno, report.part) {
+        Some(hint) => error.hint(hint),
+        None => error,
+    }
+}
+
+fn part_words(part: u32) -> &'static str {
+    match part {
+        part::TARGET => "target: ",
+        part::MAKE => "making the target: ",
+        part::SOURCE => "source: ",
+        part::ATTRIBUTES => "mount attributes: ",
+        part::ANSWER => "the runtime's answer: ",
+        part::PARENT => "the runtime went away: ",
+        part::CHECK => "check: ",
+        _ => "",
+    }
+}
+
+/// A payload that is not there or cannot run is told as shells and Docker tell it.
+fn command_error(plan: &Plan<'_>, act: &ChildAct<'_>, errno: Errno) -> Option<Error> {
+    let name = plan.child.iter().find_map(|step| match &step.act {
+        ChildAct::Find { program, .. } => Some(program.as_ref()),
+        _ => None,
+    })?;
+    if !matches!(act, ChildAct::Find { .. } | ChildAct::Exec { .. }) {
+        return None;
+    }
+    let kind = match errno {
+        Errno::NOENT | Errno::NOTDIR => Kind::CommandNotFound,
+        _ => Kind::CommandNotRunnable,
+    };
+    if errno == Errno::NOENT && !name.contains('/') {
+        let message = format!("exec: {name:?}: executable file not found in $PATH");
+        return Some(Error::new(kind, message));
+    }
+    let words = describe(errno).1;
+    let lower: String = words.chars().take(1).flat_map(char::to_lowercase).chain(words.chars().skip(1)).collect();
+    let error = Error::new(kind, format!("exec {name}: {lower}"));
+    Some(match act {
+        ChildAct::Exec { .. } if errno == Errno::NOENT => {
+            error.hint("the file is there; its interpreter (#! line or dynamic loader) is not")
+        }
+        _ => error,
+    })
+}
+
+fn hint(act: &ChildAct<'_>, errno: Errno, at: u32) -> Option<&'static str> {
+    Some(match (act, errno) {
+        (ChildAct::Limit { .. }, Errno::PERM) => {
+            "raising a limit takes CAP_SYS_RESOURCE, which this process does not have"
+        }
+        (ChildAct::OomScore { .. }, Errno::ACCESS | Errno::PERM) => {
+            "lowering oom_score_adj takes CAP_SYS_RESOURCE, which this process does not have"
+        }
+        (ChildAct::Capabilities { .. }, Errno::PERM) => {
+            "the runtime itself lacks some of these capabilities (see CapPrm in /proc/self/status)"
+        }
+        (ChildAct::Label { .. }, Errno::NOENT | Errno::INVAL) => {
+            "this kernel runs without that security module; nothing is started unconfined"
+        }
+        (ChildAct::Mount(_), Errno::NODEV) => "this kernel has no such file system",
+        (ChildAct::Bind(_), Errno::NOENT) if at == part::SOURCE => "the source does not exist on the host",
+        (ChildAct::WorkDir { .. }, Errno::NOENT) => "the directory does not exist in the container",
+        (ChildAct::WriteProc { .. }, Errno::NOENT) => "this kernel has no such setting in the container's namespaces",
+        _ => return None,
+    })
+}
+
+/// What stopped a payload that `start` let go: only the last steps can fail there.
+pub(crate) fn check_script(script: impl AsFd, spec: &spec::Spec<'_>) -> crate::error::Result<()> {
+    let report = match Report::read(&script) {
+        Some(report) if report.errno != 0 => report,
+        _ => return Ok(()),
+    };
+    let errno = Errno::from_raw_os_error(i32::try_from(report.errno).unwrap_or(0));
+    let (name, words) = describe(errno);
+    let program = spec.process.as_ref().and_then(|process| process.args.first());
+    let program = program.map_or("", |program| program.as_str());
+    Err(match code_of(&script, report.step) {
+        Some(child::op::Code::Exec) => {
+            let kind = if errno == Errno::NOENT { Kind::CommandNotFound } else { Kind::CommandNotRunnable };
+            Error::new(kind, format!("exec {program}: {words} ({name})"))
+        }
+        Some(code) => {
+            Error::new(Kind::Kernel(errno), format!("the container's last steps: {code:?}: {words} ({name})"))
+        }
+        None => Error::new(Kind::Bug, format!("the child's report names step {}", report.step)),
+    })
+}
+
+/// The code of the op with this number, counted from 1.
+fn code_of(script: impl AsFd, step: u32) -> Option<child::op::Code> {
+    let header = u64::try_from(size_of::<child::op::Header>()).ok()?;
+    let width = u64::try_from(size_of::<child::op::Op>()).ok()?;
+    let mut code = [0u8; 4];
+    let at = header + u64::from(step.checked_sub(1)?) * width;
+    (pread(script, &mut code, at).ok()? == 4)
+        .then(|| child::op::Code::from_number(u32::from_ne_bytes(code)))
+        .flatten()
+}

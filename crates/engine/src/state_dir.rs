@@ -1,0 +1,221 @@
+//! A container's directory below the state root, and its lock.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use sys::error::OnCall;
+use sys::file;
+use sys::rustix::fs::{
+    AtFlags, CWD, FlockOperation, Mode, OFlags, RawDir, flock, mkdirat, openat, renameat, unlinkat,
+};
+use sys::{AsFd, Errno, OwnedFd};
+
+use crate::Engine;
+use crate::error::{Error, Kind, Result};
+use crate::record::Record;
+
+const RECORD: &str = "state.json";
+const CONFIG: &str = "config.json";
+const LARGEST: usize = 16 << 20;
+
+/// A container's state directory, open.
+#[derive(Debug)]
+pub struct StateDir {
+    /// The container's name.
+    pub id: String,
+    /// Its absolute path.
+    pub path: String,
+    dir: OwnedFd,
+}
+
+impl Engine {
+    /// Makes the directory of a new container and locks it for as long as the value lives.
+    ///
+    /// # Errors
+    /// `Busy` when there is one of this name.
+    pub(crate) fn make_state_dir(&self, id: &str) -> Result<StateDir> {
+        let path = format!("{}/{id}", self.state_root);
+        match mkdirat(CWD, &path, Mode::RWXU) {
+            Err(Errno::NOENT) => {
+                self.make_state_root()?;
+                mkdirat(CWD, &path, Mode::RWXU)
+            }
+            other => other,
+        }
+        .map_err(|errno| match errno {
+            Errno::EXIST => {
+                Error::new(Kind::Busy, format!("container with given ID already exists: {id}"))
+            }
+            errno => sys::Error::new("mkdir", &path, errno).into(),
+        })?;
+        let dir = self.open_state_dir(id)?;
+        dir.lock()?;
+        Ok(dir)
+    }
+
+    fn make_state_root(&self) -> Result<()> {
+        let mut at = 0;
+        while let Some(slash) = self.state_root[at + 1..].find('/').map(|found| at + 1 + found) {
+            let _ = mkdirat(CWD, &self.state_root[..slash], Mode::from_raw_mode(0o755));
+            at = slash;
+        }
+        match mkdirat(CWD, self.state_root.as_str(), Mode::RWXU) {
+            Ok(()) | Err(Errno::EXIST) => Ok(()),
+            Err(errno) => Err(sys::Error::new("mkdir", &self.state_root, errno).into()),
+        }
+    }
+
+    /// Opens the directory of a container that exists.
+    ///
+    /// # Errors
+    /// `NotFound` where there is none; `BadConfig` for a name that can be none.
+    pub fn open_state_dir(&self, id: &str) -> Result<StateDir> {
+        spec::id::check(id).map_err(|invalid| {
+            Error::new(Kind::BadConfig, format!("invalid container ID {id:?}: {invalid}"))
+        })?;
+        let path = format!("{}/{id}", self.state_root);
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        match openat(CWD, &path, flags, Mode::empty()) {
+            Ok(dir) => Ok(StateDir { id: id.into(), path, dir }),
+            Err(Errno::NOENT | Errno::NOTDIR) => {
+                Err(Error::new(Kind::NotFound, format!("container does not exist: {id}")))
+            }
+            Err(errno) => Err(sys::Error::new("open", &path, errno).into()),
+        }
+    }
+
+    /// The names of all containers, in no order.
+    pub fn ids(&self) -> Result<Vec<String>> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let root = match openat(CWD, self.state_root.as_str(), flags, Mode::empty()) {
+            Ok(root) => root,
+            Err(Errno::NOENT) => return Ok(Vec::new()),
+            Err(errno) => return Err(sys::Error::new("open", &self.state_root, errno).into()),
+        };
+        names_in(&root, &self.state_root)
+    }
+}
+
+fn names_in(root: &OwnedFd, path: &str) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    let mut space = Vec::with_capacity(8192);
+    let mut entries = RawDir::new(root, space.spare_capacity_mut());
+    while let Some(entry) = entries.next() {
+        let entry = entry.on("getdents64", path)?;
+        if let Ok(name) = entry.file_name().to_str()
+            && spec::id::check(name).is_ok()
+        {
+            names.push(name.into());
+        }
+    }
+    Ok(names)
+}
+
+impl StateDir {
+    /// Locks the container for this process, waiting for whoever holds it. The lock ends with the
+    /// value, or with the process, however it ends.
+    pub fn lock(&self) -> Result<()> {
+        sys::rustix::io::retry_on_intr(|| flock(&self.dir, FlockOperation::LockExclusive))
+            .on("flock", &self.path)?;
+        Ok(())
+    }
+
+    /// Whether somebody else is at work on the container right now.
+    pub fn is_locked(&self) -> bool {
+        match flock(&self.dir, FlockOperation::NonBlockingLockShared) {
+            Ok(()) => {
+                let _ = flock(&self.dir, FlockOperation::Unlock);
+                false
+            }
+            Err(_) => true,
+        }
+    }
+
+    /// Writes the first record, into a directory that nobody reads yet.
+    pub(crate) fn write_first(&self, record: &Record) -> Result<()> {
+        self.write_new(RECORD, &to_json(record)?)
+    }
+
+    /// Replaces the record, at once or not at all.
+    pub(crate) fn write(&self, record: &Record) -> Result<()> {
+        const NEXT: &str = "state.json.next";
+        let _ = unlinkat(&self.dir, NEXT, AtFlags::empty());
+        self.write_new(NEXT, &to_json(record)?)?;
+        renameat(&self.dir, NEXT, &self.dir, RECORD).on("rename", &self.file(RECORD))?;
+        Ok(())
+    }
+
+    /// Keeps a copy of the configuration.
+    pub(crate) fn write_config(&self, config: &[u8]) -> Result<()> {
+        self.write_new(CONFIG, config)
+    }
+
+    fn write_new(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
+        let file = file::open_at(&self.dir, name, flags, name)?;
+        file::write_all(&file, bytes, name)?;
+        Ok(())
+    }
+
+    /// Reads the record.
+    ///
+    /// # Errors
+    /// When it is damaged or not there: whoever made the container was killed very early.
+    pub fn read(&self) -> Result<Record> {
+        Record::parse(&self.id, &self.read_file(RECORD)?)
+    }
+
+    /// Reads the copy of the configuration.
+    pub fn read_config(&self) -> Result<Vec<u8>> {
+        self.read_file(CONFIG)
+    }
+
+    fn read_file(&self, name: &str) -> Result<Vec<u8>> {
+        let path = self.file(name);
+        let file = file::open_at(&self.dir, name, OFlags::RDONLY | OFlags::NOFOLLOW, &path)?;
+        Ok(file::read_all(&file, LARGEST, &path)?)
+    }
+
+    /// The absolute path of a file in it.
+    pub fn file(&self, name: &str) -> String {
+        format!("{}/{name}", self.path)
+    }
+
+    /// The directory's descriptor.
+    pub fn as_dir(&self) -> impl AsFd + '_ {
+        self.dir.as_fd()
+    }
+
+    /// Removes the directory and all in it. What is gone is no error.
+    pub(crate) fn remove(&self) -> Result<()> {
+        for name in names_in_all(&self.dir)? {
+            match unlinkat(&self.dir, name.as_c_str(), AtFlags::empty()) {
+                Ok(()) | Err(Errno::NOENT) => {}
+                Err(errno) => return Err(sys::Error::new("unlink", &self.path, errno).into()),
+            }
+        }
+        match unlinkat(CWD, self.path.as_str(), AtFlags::REMOVEDIR) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(errno) => Err(sys::Error::new("rmdir", &self.path, errno).into()),
+        }
+    }
+}
+
+fn names_in_all(dir: &OwnedFd) -> Result<Vec<alloc::ffi::CString>> {
+    let mut names = Vec::new();
+    let mut space = Vec::with_capacity(2048);
+    let mut entries = RawDir::new(dir, space.spare_capacity_mut());
+    while let Some(entry) = entries.next() {
+        let entry = entry.on("getdents64", "state directory")?;
+        if !matches!(entry.file_name().to_bytes(), b"." | b"..") {
+            names.push(entry.file_name().into());
+        }
+    }
+    Ok(names)
+}
+
+fn to_json(record: &Record) -> Result<Vec<u8>> {
+    serde_json::to_vec(record)
+        .map_err(|error| Error::new(Kind::Bug, format!("state.json cannot be written: {error}")))
+}

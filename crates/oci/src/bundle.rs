@@ -1,0 +1,70 @@
+//! Bundles: a directory with a `config.json`.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use engine::{Error, Kind, Result};
+use sys::file;
+use sys::rustix::fs::{CWD, Mode, OFlags, openat};
+use sys::rustix::process::getcwd;
+
+use crate::Success;
+use crate::arguments::Arguments;
+use crate::usage;
+
+const LARGEST: usize = 16 << 20;
+
+/// A bundle's absolute path and its configuration.
+pub(crate) struct Bundle {
+    pub(crate) path: String,
+    pub(crate) config: Vec<u8>,
+}
+
+/// Reads the bundle at `path`; `config` names another configuration.
+pub(crate) fn read(path: Option<&str>, config: Option<&str>) -> Result<Bundle> {
+    let path = absolute(path.unwrap_or("."))?;
+    let config_path = match config {
+        Some(given) => String::from(given),
+        None => format!("{path}/config.json"),
+    };
+    let file = file::open(&config_path, OFlags::RDONLY).map_err(|error| {
+        Error::from(error).hint("a bundle is a directory with a config.json; name it by --bundle")
+    })?;
+    let config = file::read_all(&file, LARGEST, &config_path)?;
+    Ok(Bundle { path, config })
+}
+
+pub(crate) fn absolute(path: &str) -> Result<String> {
+    if path.starts_with('/') {
+        return Ok(String::from(path));
+    }
+    let here = getcwd(Vec::new()).map_err(|errno| sys::Error::new("getcwd", "", errno))?;
+    let here = here.to_str().map_err(|_| usage("the working directory's path is not UTF-8"))?;
+    Ok(if path == "." { String::from(here) } else { format!("{here}/{path}") })
+}
+
+/// `spec`: writes a default configuration.
+pub(crate) fn write_spec(arguments: &mut Arguments<'_>) -> Result<Success> {
+    let mut bundle = ".";
+    arguments.parse("spec", 0..=0, |arguments, option| {
+        match option.name {
+            "bundle" | "b" => bundle = arguments.value(option)?,
+            "rootless" => {
+                return Err(Error::new(Kind::Unsupported, "spec --rootless: not supported yet"));
+            }
+            _ => return Ok(false),
+        }
+        Ok(true)
+    })?;
+    let path = format!("{bundle}/config.json");
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+    let file = openat(CWD, path.as_str(), flags, Mode::from_raw_mode(0o666)).map_err(|errno| {
+        if errno == sys::Errno::EXIST {
+            return Error::new(Kind::Busy, format!("File {path} exists. Remove it first"));
+        }
+        sys::Error::new("open", &path, errno).into()
+    })?;
+    file::write_all(&file, &spec::default_spec().to_json_pretty(), &path)?;
+    Ok(Success::default())
+}

@@ -1,0 +1,177 @@
+//! `exec`.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use engine::{ExecOptions, Result, Terminal};
+use spec::{CapSet, Process, Spec, Str};
+
+use crate::arguments::{Arguments, number};
+use crate::global::Global;
+use crate::{Library, Success, bundle, usage};
+
+#[derive(Default)]
+struct Given<'a> {
+    process_file: Option<&'a str>,
+    console_socket: Option<&'a str>,
+    pid_file: Option<&'a str>,
+    cwd: Option<&'a str>,
+    env: Vec<&'a str>,
+    user: Option<&'a str>,
+    groups: Vec<u32>,
+    caps: Vec<&'a str>,
+    tty: bool,
+    detach: bool,
+    no_new_privs: bool,
+    ignore_paused: bool,
+    preserve_fds: u32,
+}
+
+/// `exec`.
+pub(crate) fn exec(
+    global: &Global<'_>,
+    arguments: &mut Arguments<'_>,
+    library: Option<&dyn Library>,
+) -> Result<Success> {
+    let mut given = Given::default();
+    let mut id = None;
+    // Options may follow the id; what follows the command is the command's.
+    loop {
+        if let Some(option) = arguments.option() {
+            parse_option(&mut given, arguments, option)?;
+        } else if id.is_none() {
+            id = arguments.word();
+            if id.is_none() {
+                return Err(usage("exec: needs a container"));
+            }
+        } else {
+            break;
+        }
+    }
+    let mut command = arguments.rest();
+    if command.first() == Some(&"--") {
+        command.remove(0);
+    }
+    let id = id.unwrap_or("");
+    let dir = global.engine.open_state_dir(id)?;
+    let config = dir.read_config()?;
+    let spec = Spec::parse(&config)?;
+    let file = given.process_file.map(read_process).transpose()?;
+    let own = match &file {
+        Some(text) => serde_json::from_slice(text).map_err(|error| usage(format!("--process: {error}")))?,
+        None => own_process(&spec, &given, &command)?,
+    };
+    start(global, id, &given, &own, library)
+}
+
+fn start(
+    global: &Global<'_>,
+    id: &str,
+    given: &Given<'_>,
+    process: &Process<'_>,
+    library: Option<&dyn Library>,
+) -> Result<Success> {
+    let mut terminal = given.console_socket.map_or(Terminal::None, Terminal::Socket);
+    if process.terminal && terminal == Terminal::None {
+        if given.detach {
+            return Err(usage("exec --tty --detach: needs --console-socket"));
+        }
+        if library.is_none() {
+            return Ok(Success { needs_library: true, ..Success::default() });
+        }
+        terminal = Terminal::Caller;
+    }
+    let options = ExecOptions {
+        process,
+        terminal,
+        pid_file: given.pid_file,
+        preserve_fds: given.preserve_fds,
+        ignore_paused: given.ignore_paused,
+    };
+    let signals = sys::signal::Signals::open(sys::signal::Set::OTHERS)?;
+    let code = global.engine.exec(id, &options, |executed| {
+        if given.detach {
+            return Ok(0);
+        }
+        if let (Some(master), Some(library)) = (executed.terminal.take(), library) {
+            let code = library.attend(master, &executed.pidfd);
+            executed.wait()?;
+            return code.map_err(|message| engine::Error::new(engine::Kind::Bug, message));
+        }
+        crate::run::forward_until_end(&executed.pidfd, &signals)?;
+        Ok(executed.wait()?.code())
+    })?;
+    Ok(Success::code(code))
+}
+
+fn parse_option<'a>(
+    given: &mut Given<'a>,
+    arguments: &mut Arguments<'a>,
+    option: crate::arguments::Given<'a>,
+) -> Result<()> {
+    match option.name {
+        "process" | "p" => given.process_file = Some(arguments.value(option)?),
+        "console-socket" => given.console_socket = Some(arguments.value(option)?),
+        "pid-file" => given.pid_file = Some(arguments.value(option)?),
+        "cwd" => given.cwd = Some(arguments.value(option)?),
+        "env" | "e" => given.env.push(arguments.value(option)?),
+        "user" | "u" => given.user = Some(arguments.value(option)?),
+        "additional-gids" | "g" => given.groups.push(arguments.number(option)?),
+        "cap" | "c" => given.caps.push(arguments.value(option)?),
+        "tty" | "t" => given.tty = arguments.switch(option)?,
+        "detach" | "d" => given.detach = arguments.switch(option)?,
+        "no-new-privs" => given.no_new_privs = arguments.switch(option)?,
+        "ignore-paused" => given.ignore_paused = arguments.switch(option)?,
+        "preserve-fds" => given.preserve_fds = arguments.number(option)?,
+        name => return Err(usage(format!("exec: unknown option --{name}"))),
+    }
+    Ok(())
+}
+
+fn read_process(path: &str) -> Result<Vec<u8>> {
+    const LARGEST: usize = 1 << 20;
+    let path = bundle::absolute(path)?;
+    let file = sys::file::open(&path, sys::rustix::fs::OFlags::RDONLY)?;
+    Ok(sys::file::read_all(&file, LARGEST, &path)?)
+}
+
+/// The container's own process, changed by the options.
+fn own_process<'a>(spec: &Spec<'a>, given: &Given<'a>, command: &[&'a str]) -> Result<Process<'a>> {
+    let Some(mut process) = spec.process.clone() else {
+        return Err(usage("exec: the container's configuration has no process; use --process"));
+    };
+    if command.is_empty() {
+        return Err(usage("exec: needs a command"));
+    }
+    process.args = command.iter().map(|word| Str::new(word)).collect();
+    process.terminal = given.tty;
+    process.env.extend(given.env.iter().map(|entry| Str::new(entry)));
+    process.no_new_privileges |= given.no_new_privs;
+    process.user.additional_gids.extend(&given.groups);
+    if let Some(cwd) = given.cwd {
+        process.cwd = Str::new(cwd);
+    }
+    if let Some(user) = given.user {
+        let (uid, gid) = user.split_once(':').map_or((user, None), |(uid, gid)| (uid, Some(gid)));
+        process.user.uid = number("user", uid)?;
+        if let Some(gid) = gid {
+            process.user.gid = number("user", gid)?;
+        }
+    }
+    add_capabilities(&mut process, &given.caps)?;
+    Ok(process)
+}
+
+fn add_capabilities(process: &mut Process<'_>, names: &[&str]) -> Result<()> {
+    for name in names {
+        let unknown = || usage(format!("--cap: unknown capability {name:?}"));
+        let upper: String = name.chars().flat_map(char::to_uppercase).collect();
+        let one = CapSet::from_name(&upper).ok_or_else(unknown)?;
+        let caps = process.capabilities.get_or_insert_default();
+        for set in [&mut caps.bounding, &mut caps.effective, &mut caps.permitted] {
+            *set = set.union(one);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,141 @@
+//! `create` and `run`.
+
+use engine::{Launched, Options, Result, Terminal, run_or_create};
+use plan::Act;
+use spec::Spec;
+use sys::process::Ended;
+use sys::rustix::event::{PollFd, PollFlags, poll};
+use sys::rustix::io::retry_on_intr;
+use sys::signal::{Set, Signals};
+
+use crate::arguments::Arguments;
+use crate::global::Global;
+use crate::{Library, Success, bundle};
+
+#[derive(Default)]
+struct Given<'a> {
+    id: &'a str,
+    bundle: Option<&'a str>,
+    config: Option<&'a str>,
+    console_socket: Option<&'a str>,
+    pid_file: Option<&'a str>,
+    no_pivot: bool,
+    no_new_keyring: bool,
+    preserve_fds: u32,
+    detach: bool,
+    keep: bool,
+    fault: Option<&'a str>,
+}
+
+fn parse<'a>(verb: &'static str, arguments: &mut Arguments<'a>) -> Result<Given<'a>> {
+    let mut given = Given::default();
+    let run = verb == "run";
+    let words = arguments.parse(verb, 1..=1, |arguments, option| {
+        match option.name {
+            "bundle" | "b" => given.bundle = Some(arguments.value(option)?),
+            "config" | "f" => given.config = Some(arguments.value(option)?),
+            "console-socket" => given.console_socket = Some(arguments.value(option)?),
+            "pid-file" => given.pid_file = Some(arguments.value(option)?),
+            "no-pivot" => given.no_pivot = arguments.switch(option)?,
+            "no-new-keyring" => given.no_new_keyring = arguments.switch(option)?,
+            "preserve-fds" => given.preserve_fds = arguments.number(option)?,
+            "detach" | "d" if run => given.detach = arguments.switch(option)?,
+            "keep" if run => given.keep = arguments.switch(option)?,
+            // For the crash tests; not in the help.
+            "fault" => given.fault = Some(arguments.value(option)?),
+            _ => return Ok(false),
+        }
+        Ok(true)
+    })?;
+    given.id = words[0];
+    Ok(given)
+}
+
+impl<'a> Given<'a> {
+    fn options(&self, bundle: &'a bundle::Bundle, spec: &'a Spec<'a>) -> Options<'a> {
+        let mut options = Options::new(self.id, &bundle.path, spec, &bundle.config);
+        options.pid_file = self.pid_file;
+        options.no_pivot = self.no_pivot;
+        options.no_new_keyring = self.no_new_keyring;
+        options.preserve_fds = self.preserve_fds;
+        options.terminal = self.console_socket.map_or(Terminal::None, Terminal::Socket);
+        if let Some(fault) = self.fault {
+            options.fault = engine::fault::Fault::parse(fault).unwrap_or_default();
+        }
+        options
+    }
+}
+
+/// `create`.
+pub(crate) fn create(global: &Global<'_>, arguments: &mut Arguments<'_>) -> Result<Success> {
+    let given = parse("create", arguments)?;
+    let bundle = bundle::read(given.bundle, given.config)?;
+    let spec = Spec::parse(&bundle.config)?;
+    run_or_create(&global.engine, &given.options(&bundle, &spec), Act::Create, |_| Ok(()))?;
+    Ok(Success::default())
+}
+
+/// `run`.
+pub(crate) fn run(
+    global: &Global<'_>,
+    arguments: &mut Arguments<'_>,
+    library: Option<&dyn Library>,
+) -> Result<Success> {
+    let given = parse("run", arguments)?;
+    let bundle = bundle::read(given.bundle, given.config)?;
+    let spec = Spec::parse(&bundle.config)?;
+    let mut options = given.options(&bundle, &spec);
+    if given.detach {
+        options.await_exec = true;
+        run_or_create(&global.engine, &options, Act::Run, |_| Ok(()))?;
+        return Ok(Success::default());
+    }
+    let terminal = spec.process.as_ref().is_some_and(|process| process.terminal);
+    if terminal && given.console_socket.is_none() {
+        if library.is_none() {
+            return Ok(Success { needs_library: true, ..Success::default() });
+        }
+        options.terminal = Terminal::Caller;
+    }
+    let signals = Signals::open(Set::OTHERS)?;
+    let ended = run_or_create(&global.engine, &options, Act::Run, |launched| {
+        Ok(match (launched.terminal.take(), library) {
+            (Some(master), Some(library)) => attend(launched, master, library),
+            _ => forward(launched, &signals),
+        })
+    })?;
+    if !given.keep {
+        global.engine.delete(given.id, true)?;
+    }
+    Ok(Success::code(ended?))
+}
+
+fn attend(
+    launched: &mut Launched<'_, '_>,
+    master: sys::OwnedFd,
+    library: &dyn Library,
+) -> Result<i32> {
+    let code = library.attend(master, &launched.pidfd);
+    launched.wait().map(Ended::code)?;
+    code.map_err(|message| engine::Error::new(engine::Kind::Bug, message))
+}
+
+/// Waits for the payload's end and reaps it.
+fn forward(launched: &mut Launched<'_, '_>, signals: &Signals) -> Result<i32> {
+    forward_until_end(&launched.pidfd, signals)?;
+    Ok(launched.wait()?.code())
+}
+
+/// Waits for a process's end; signals that we get are for it.
+pub(crate) fn forward_until_end(pidfd: &sys::OwnedFd, signals: &Signals) -> Result<()> {
+    loop {
+        let mut polled = [PollFd::new(pidfd, PollFlags::IN), PollFd::new(signals, PollFlags::IN)];
+        retry_on_intr(|| poll(&mut polled, None)).map_err(|errno| sys::Error::new("poll", "", errno))?;
+        if !polled[0].revents().is_empty() {
+            return Ok(());
+        }
+        while let Some(received) = signals.take()? {
+            sys::process::send(pidfd, received.signal)?;
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! Starting the container's first process.
+//!
+//! clone3(2) shares the memory and holds the parent until the new process has executed the child
+//! program from its memory file: no page table is copied, however large the parent, and nothing of the
+//! host's own binary ever enters the container (CVE-2019-5736).
+
+use core::ffi::CStr;
+
+use rustix::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
+use rustix::io::Errno;
+use rustix::process::Pid;
+
+use crate::error::{Error, OnCall, Result};
+use crate::file::write_all;
+use crate::raw;
+use crate::syscall;
+
+const CLONE_VM: u64 = 0x100;
+const CLONE_PIDFD: u64 = 0x1000;
+const CLONE_VFORK: u64 = 0x4000;
+const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
+const SIGCHLD: u64 = 17;
+const STACK: usize = 16 * 1024;
+const MOST_ARGUMENTS: usize = 8;
+
+/// How to start a process.
+#[derive(Debug)]
+pub struct Launch<'l> {
+    /// The program: an executable file.
+    pub program: BorrowedFd<'l>,
+    /// Its arguments, its name first; at most seven.
+    pub arguments: &'l [&'l CStr],
+    /// Descriptors that it keeps at their numbers, besides those without close-on-exec.
+    pub keep: &'l [BorrowedFd<'l>],
+    /// `CLONE_NEW…` flags.
+    pub namespaces: u64,
+    /// The v2 cgroup that it is born in.
+    pub cgroup: Option<BorrowedFd<'l>>,
+}
+
+/// A process that was started.
+#[derive(Debug)]
+pub struct Started {
+    /// Its number, as this process sees it.
+    pub pid: Pid,
+    /// Its descriptor: what signals and waiting should go by.
+    pub pidfd: OwnedFd,
+}
+
+/// The argument of clone3(2).
+#[repr(C)]
+#[derive(Default)]
+struct CloneArguments {
+    flags: u64,
+    pidfd: u64,
+    child_tid: u64,
+    parent_tid: u64,
+    exit_signal: u64,
+    stack: u64,
+    stack_size: u64,
+    tls: u64,
+    set_tid: u64,
+    set_tid_size: u64,
+    cgroup: u64,
+}
+
+/// What the new process needs to know while it still runs in the parent's memory.
+#[repr(C)]
+struct Handover {
+    program: i32,
+    arguments: [*const u8; MOST_ARGUMENTS],
+    keep: *const i32,
+    keep_count: usize,
+    errno: i32,
+}
+
+/// Puts `bytes` into a sealed memory file that can be executed and never changed again.
+///
+/// # Errors
+/// `EACCES` where `vm.memfd_noexec` forbids executable memory files.
+pub fn sealed_program(name: &str, bytes: &[u8]) -> Result<OwnedFd> {
+    const EXEC: u32 = 0x10;
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    let wanted = flags | MemfdFlags::from_bits_retain(EXEC);
+    let file = match memfd_create(name, wanted) {
+        // Before Linux 6.3 all memory files are executable.
+        Err(Errno::INVAL) => memfd_create(name, flags),
+        other => other,
+    }
+    .on("memfd_create", name)?;
+    write_all(&file, bytes, name)?;
+    let seals = SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE;
+    fcntl_add_seals(&file, seals).on("fcntl(F_ADD_SEALS)", name)?;
+    Ok(file)
+}
+
+/// An unsealed memory file with `bytes`, for both sides of a launch to read and write.
+pub fn shared_file(name: &str, bytes: &[u8]) -> Result<OwnedFd> {
+    let file = memfd_create(name, MemfdFlags::CLOEXEC).on("memfd_create", name)?;
+    write_all(&file, bytes, name)?;
+    Ok(file)
+}
+
+/// Starts the process. When this returns, it has executed its program.
+///
+/// # Errors
+/// clone3(2)'s, or the execveat(2) that followed; no process is left then.
+pub fn launch(launch: &Launch<'_>) -> Result<Started> {
+    let mut keep = [-1i32; 40];
+    if launch.keep.len() > keep.len() || launch.arguments.len() >= MOST_ARGUMENTS {
+        return Err(Error::new("clone3", "too many descriptors or arguments", Errno::INVAL));
+    }
+    for (slot, fd) in keep.iter_mut().zip(launch.keep) {
+        *slot = fd.as_raw_fd();
+    }
+    let mut handover = Handover {
+        program: launch.program.as_raw_fd(),
+        arguments: [core::ptr::null(); MOST_ARGUMENTS],
+        keep: keep.as_ptr(),
+        keep_count: launch.keep.len(),
+        errno: 0,
+    };
+    for (slot, text) in handover.arguments.iter_mut().zip(launch.arguments) {
+        *slot = text.as_ptr().cast();
+    }
+    let mut pidfd = -1i32;
+    let mut stack = core::mem::MaybeUninit::<[u128; STACK / 16]>::uninit();
+    let arguments = CloneArguments {
+        flags: launch.namespaces
+            | CLONE_VM
+            | CLONE_VFORK
+            | CLONE_PIDFD
+            | if launch.cgroup.is_some() { CLONE_INTO_CGROUP } else { 0 },
+        pidfd: &raw mut pidfd as u64,
+        exit_signal: SIGCHLD,
+        stack: stack.as_mut_ptr() as u64,
+        stack_size: STACK as u64,
+        cgroup: launch.cgroup.map_or(0, |fd| u64::from(fd.as_raw_fd().unsigned_abs())),
+        ..CloneArguments::default()
+    };
+    // SAFETY: `arguments` is a valid clone_args; the stack is ours and unused, and CLONE_VFORK keeps
+    // this frame alive and still until the new process has left this memory. `enter` only makes
+    // system calls.
+    let outcome = unsafe { clone3_into(&arguments, &raw mut handover) };
+    finish(outcome, pidfd, handover.errno)
+}
+
+fn finish(outcome: raw::Outcome, pidfd: i32, errno: i32) -> Result<Started> {
+    let pid = outcome.map_err(|errno| Error::new("clone3", "", Errno::from_raw_os_error(errno)))?;
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    let pid = pid.ok_or_else(|| Error::new("clone3", "", Errno::INVAL))?;
+    // SAFETY: the kernel stored a new descriptor there, close-on-exec, which nobody else owns.
+    let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
+    if errno != 0 {
+        crate::process::reap(&pidfd);
+        return Err(Error::new("execveat", "the child program", Errno::from_raw_os_error(errno)));
+    }
+    Ok(Started { pid, pidfd })
+}
+
+/// What the new process does first, on its own stack but in the parent's memory.
+extern "C" fn enter(handover: *mut Handover) -> ! {
+    // SAFETY: the parent waits and does not touch the handover meanwhile; all pointers in it are
+    // alive. Only system calls are made.
+    unsafe {
+        let handover = &mut *handover;
+        for i in 0..handover.keep_count {
+            const F_SETFD: usize = 2;
+            let _ = syscall!(libc::SYS_fcntl, *handover.keep.add(i), F_SETFD, 0);
+        }
+        let empty: [*const u8; 1] = [core::ptr::null()];
+        let outcome = syscall!(
+            libc::SYS_execveat,
+            handover.program,
+            c"".as_ptr(),
+            handover.arguments.as_ptr(),
+            empty.as_ptr(),
+            libc::AT_EMPTY_PATH
+        );
+        handover.errno = outcome.err().unwrap_or(libc::ENOEXEC);
+        loop {
+            let _ = syscall!(libc::SYS_exit_group, 125);
+        }
+    }
+}
+
+/// clone3(2) whose child calls [`enter`].
+///
+/// # Safety
+/// `arguments` must ask for CLONE_VM and CLONE_VFORK and name an unused stack.
+unsafe fn clone3_into(arguments: &CloneArguments, handover: *mut Handover) -> raw::Outcome {
+    let value: isize;
+    let arguments: *const CloneArguments = arguments;
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: the parent's registers but rax, rcx and r11 are kept by the kernel; the child starts on
+    // its own stack and never returns from `enter`.
+    unsafe {
+        core::arch::asm!(
+            "syscall",
+            "test rax, rax",
+            "jnz 2f",
+            "xor ebp, ebp",
+            "mov rdi, r12",
+            "call r13",
+            "ud2",
+            "2:",
+            inlateout("rax") libc::SYS_clone3 as isize => value,
+            in("rdi") arguments, in("rsi") size_of::<CloneArguments>(),
+            in("r12") handover, in("r13") enter as extern "C" fn(*mut Handover) -> !,
+            lateout("rcx") _, lateout("r11") _,
+        );
+    }
+    #[cfg(target_arch = "aarch64")]
+    // SAFETY: svc keeps all registers but x0; the child starts on its own stack and never returns.
+    unsafe {
+        core::arch::asm!(
+            "svc 0",
+            "cbnz x0, 2f",
+            "mov x29, #0",
+            "mov x0, x20",
+            "blr x21",
+            "brk #1",
+            "2:",
+            in("x8") libc::SYS_clone3, inlateout("x0") arguments as isize => value,
+            in("x1") size_of::<CloneArguments>(),
+            in("x20") handover, in("x21") enter as extern "C" fn(*mut Handover) -> !,
+            lateout("x30") _,
+        );
+    }
+    if (-4095..0).contains(&value) { Err((-value) as i32) } else { Ok(value as usize) }
+}

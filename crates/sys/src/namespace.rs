@@ -1,0 +1,32 @@
+//! Namespaces that the runtime itself enters for a moment.
+
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::fs::OFlags;
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+
+use crate::error::{OnCall, Result};
+use crate::file;
+
+/// While this lives, processes that this thread starts are born in another pid namespace.
+#[derive(Debug)]
+pub struct PidNamespace {
+    own: OwnedFd,
+}
+
+impl PidNamespace {
+    /// Enters `namespace` for children.
+    pub fn enter(namespace: impl AsFd) -> Result<Self> {
+        let own = file::open("/proc/thread-self/ns/pid", OFlags::RDONLY)?;
+        let kind = Some(LinkNameSpaceType::ProcessID);
+        move_into_link_name_space(namespace.as_fd(), kind).on("setns", "pid namespace")?;
+        Ok(Self { own })
+    }
+}
+
+impl Drop for PidNamespace {
+    fn drop(&mut self) {
+        let kind = Some(LinkNameSpaceType::ProcessID);
+        // Our own namespace is the parent of whatever we entered; going back is always allowed.
+        let _ = move_into_link_name_space(self.own.as_fd(), kind);
+    }
+}

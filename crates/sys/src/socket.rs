@@ -1,0 +1,84 @@
+//! Unix sockets: messages with descriptors.
+
+use alloc::vec::Vec;
+use core::mem::MaybeUninit;
+
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::io::{Errno, IoSlice, IoSliceMut, retry_on_intr};
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags, SocketType, bind, connect, listen,
+    recvmsg, sendmsg, socket_with, socketpair,
+};
+
+use crate::error::{OnCall, Result};
+
+/// A message: how many bytes came, and the descriptor that came with them.
+#[derive(Debug)]
+pub struct Message {
+    /// Bytes; 0 when the other side is gone.
+    pub len: usize,
+    /// The first descriptor, close-on-exec; more are closed.
+    pub descriptor: Option<OwnedFd>,
+}
+
+/// Two connected sockets that keep message boundaries, close-on-exec.
+pub fn pair() -> Result<(OwnedFd, OwnedFd)> {
+    socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
+        .on("socketpair", "")
+}
+
+/// Receives one message.
+pub fn receive(socket: impl AsFd, bytes: &mut [u8]) -> Result<Message> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(4))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let got = retry_on_intr(|| {
+        let mut vector = [IoSliceMut::new(bytes)];
+        recvmsg(socket.as_fd(), &mut vector, &mut control, RecvFlags::CMSG_CLOEXEC)
+    });
+    let len = match got {
+        Ok(got) => got.bytes,
+        // The other side ended with bytes unread.
+        Err(Errno::CONNRESET) => 0,
+        Err(errno) => return Err(errno).on("recvmsg", ""),
+    };
+    let mut descriptors: Vec<OwnedFd> = Vec::new();
+    for message in control.drain() {
+        if let RecvAncillaryMessage::ScmRights(rights) = message {
+            descriptors.extend(rights);
+        }
+    }
+    let descriptor = (!descriptors.is_empty()).then(|| descriptors.swap_remove(0));
+    Ok(Message { len, descriptor })
+}
+
+/// Sends bytes and, where given, descriptors. A receiver that is gone is `EPIPE`, never a signal.
+pub fn send(socket: impl AsFd, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> Result<()> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(4))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    if !descriptors.is_empty() {
+        control.push(SendAncillaryMessage::ScmRights(descriptors));
+    }
+    retry_on_intr(|| {
+        sendmsg(socket.as_fd(), &[IoSlice::new(bytes)], &mut control, SendFlags::NOSIGNAL)
+    })
+    .map(drop)
+    .on("sendmsg", "")
+}
+
+/// A listening socket at `path`. The path may be as long as the kernel's 107 bytes allow.
+pub fn listen_at(path: &str, kind: SocketType) -> Result<OwnedFd> {
+    let socket = socket_with(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None).on("socket", path)?;
+    let address = SocketAddrUnix::new(path).on("bind", path)?;
+    bind(&socket, &address).on("bind", path)?;
+    listen(&socket, 8).on("listen", path)?;
+    Ok(socket)
+}
+
+/// A socket connected to the one at `path`.
+pub fn connect_to(path: &str, kind: SocketType) -> Result<OwnedFd> {
+    let socket = socket_with(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None).on("socket", path)?;
+    let address = SocketAddrUnix::new(path).on("connect", path)?;
+    retry_on_intr(|| connect(&socket, &address)).on("connect", path)?;
+    Ok(socket)
+}
