@@ -23,6 +23,7 @@ mod policy;
 pub mod remove;
 pub mod stats;
 pub mod tree;
+mod update;
 mod walk;
 
 pub use control::Deadline;

@@ -191,94 +191,6 @@ impl Group {
             .try_for_each(|setting| self.write(setting))
     }
 
-    /// Gives a running container other limits. Where they need a hierarchy that it is not in yet, it is
-    /// made and all processes are moved there; what they used before is not charged to it.
-    ///
-    /// # Errors
-    /// The first thing that the kernel refuses; what was done before stays. [`Group::leaves`] and
-    /// [`Group::made`] tell the truth also then.
-    pub fn update(&mut self, lowered: &Lowered<'_>) -> Result<()> {
-        let here: Vec<usize> = lowered
-            .leaves
-            .iter()
-            .map(|leaf| self.leaf_for(leaf))
-            .collect::<Result<_>>()?;
-        let mut settings = lowered.settings.clone();
-        for setting in &mut settings {
-            setting.leaf = here[setting.leaf];
-        }
-        self.apply(&settings)?;
-        for index in here {
-            self.gather(index)?;
-        }
-        self.replace_devices(&lowered.devices)
-    }
-
-    /// The number of this group's leaf in the same hierarchy as `wanted`, made if there is none.
-    fn leaf_for(&mut self, wanted: &Leaf) -> Result<usize> {
-        let found = self
-            .leaves
-            .iter()
-            .position(|leaf| leaf.mount == wanted.mount);
-        let Some(index) = found else {
-            self.leaves.push(wanted.clone());
-            return match self.make() {
-                Ok(()) => Ok(self.leaves.len() - 1),
-                Err(error) => {
-                    self.leaves.pop();
-                    Err(error)
-                }
-            };
-        };
-        if wanted.version == Version::V2 {
-            let leaf = &mut self.leaves[index];
-            leaf.controllers = leaf.controllers.and(wanted.controllers);
-            enable_controllers(leaf, &self.dirs[index])?;
-        }
-        Ok(index)
-    }
-
-    /// Moves the container's processes into a leaf that they are not in. What they fork meanwhile is
-    /// born in one place or the other, so this goes on until a look finds nothing to do.
-    fn gather(&self, index: usize) -> Result<()> {
-        const ROUNDS: u32 = 100;
-        let (leaf, dir) = (&self.leaves[index], &self.dirs[index]);
-        for _ in 0..ROUNDS {
-            let there = crate::control::processes_below(dir, &leaf.dir())?;
-            let missing: Vec<_> = self
-                .processes()?
-                .into_iter()
-                .filter(|pid| !there.contains(pid))
-                .collect();
-            if missing.is_empty() {
-                return Ok(());
-            }
-            for pid in missing {
-                let number =
-                    crate::lower::decimal(pid.as_raw_nonzero().get().unsigned_abs().into());
-                match file::write(dir, "cgroup.procs", &number) {
-                    Ok(()) | Err(Errno::SRCH) => {}
-                    Err(errno) => {
-                        return Err(file::write_error(
-                            "cgroup.procs",
-                            &number,
-                            &leaf.dir(),
-                            errno,
-                        ));
-                    }
-                }
-            }
-        }
-        Err(Error::state(
-            [
-                "cgroup: the container forks faster than it can be moved to ",
-                &leaf.dir(),
-            ]
-            .concat(),
-        )
-        .hint("pause it first"))
-    }
-
     /// Makes one write. On a new cgroup, in the order of [`Lowered::settings`], that is all there is to
     /// it; on one that has limits, [`Group::apply`] knows when to try again.
     ///
@@ -415,7 +327,7 @@ fn check_unused(leaf: &Leaf, dir: &OwnedFd) -> Result<()> {
 }
 
 /// Sees to it that the leaf has the controllers it needs, by enabling them in all its ancestors.
-fn enable_controllers(leaf: &Leaf, dir: &OwnedFd) -> Result<()> {
+pub(crate) fn enable_controllers(leaf: &Leaf, dir: &OwnedFd) -> Result<()> {
     if leaf.controllers.is_empty() {
         return Ok(());
     }

@@ -240,18 +240,29 @@ fn a_frozen_cgroup_is_not_taken_over() {
 }
 
 #[test]
-fn ancestors_go_when_nobody_uses_them() {
+fn ancestors_go_with_who_made_them_unless_they_are_in_use() {
     let top = fresh_path();
     let first = Cgroup::try_with(&format!("{top}/a/x"), &Resources::default()).expect("cgroups");
     let second = Cgroup::try_with(&format!("{top}/a/y"), &Resources::default()).expect("cgroups");
-    let leaf = &first.group.leaves()[0];
-    let top_dir = format!("{}{top}", leaf.mount);
+    let mounts: Vec<_> = first
+        .group
+        .leaves()
+        .iter()
+        .map(|leaf| leaf.mount.clone())
+        .collect();
     drop(first);
-    assert!(fs::metadata(&top_dir).is_ok());
+    assert!(fs::metadata(format!("{}{top}/a/y", mounts[0])).is_ok());
     drop(second);
-    for dir in [format!("{top_dir}/a"), top_dir] {
-        _ = fs::remove_dir(dir);
+    // The second found them there, so that they are not its own to remove.
+    for mount in mounts {
+        for dir in ["/a", ""] {
+            fs::remove_dir(format!("{mount}{top}{dir}")).expect("an empty ancestor");
+        }
     }
+    let third = Cgroup::try_with(&format!("{top}/a/x"), &Resources::default()).expect("cgroups");
+    let mount = third.group.leaves()[0].mount.clone();
+    drop(third);
+    assert!(fs::metadata(format!("{mount}{top}")).is_err());
 }
 
 #[test]
