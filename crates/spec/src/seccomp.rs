@@ -297,3 +297,55 @@ where
 fn is_zero(value: &u64) -> bool {
     *value == 0
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::prelude::rust_2024::*;
+
+    const TEXT: &str = r#"{"defaultAction":"SCMP_ACT_ERRNO","defaultErrnoRet":38,"architectures":["SCMP_ARCH_X32"],"flags":["SECCOMP_FILTER_FLAG_LOG"],"syscalls":[{"names":["clone"],"action":"SCMP_ACT_ALLOW","args":[{"index":0,"value":18446744073709551615,"valueTwo":1,"op":"SCMP_CMP_MASKED_EQ"}]}]}"#;
+
+    fn parse(text: &str) -> Result<Seccomp<'_>, serde_json::Error> {
+        serde_json::from_str(text)
+    }
+
+    #[test]
+    fn there_and_back() {
+        let parsed = parse(TEXT).unwrap();
+        assert!(parsed.syscalls[0].names[0].is_borrowed());
+        assert_eq!(parsed.syscalls[0].args[0].value, u64::MAX);
+        assert_eq!(serde_json::to_string(&parsed).unwrap(), TEXT);
+    }
+
+    #[test]
+    fn null_lists_are_empty() {
+        let text = r#"{"defaultAction":"SCMP_ACT_ALLOW","architectures":null,"flags":null,"syscalls":null}"#;
+        let parsed = parse(text).unwrap();
+        assert_eq!(parsed, Seccomp { default_action: Action::Allow, ..Seccomp::default() });
+    }
+
+    #[test]
+    fn unknown_words_are_refused() {
+        for (known, unknown) in [
+            ("SCMP_ACT_ERRNO", "SCMP_ACT_EXPLODE"),
+            ("SCMP_ARCH_X32", "SCMP_ARCH_PDP11"),
+            ("SECCOMP_FILTER_FLAG_LOG", "SECCOMP_FILTER_FLAG_SING"),
+            ("SCMP_CMP_MASKED_EQ", "SCMP_CMP_MAYBE"),
+            ("\"value\":1", "\"value\":-1"),
+            ("\"index\":0,", ""),
+            ("\"defaultAction\":\"SCMP_ACT_ERRNO\",", ""),
+        ] {
+            assert!(TEXT.contains(known));
+            assert!(parse(&TEXT.replacen(known, unknown, 1)).is_err(), "{unknown}");
+        }
+    }
+
+    #[test]
+    fn names_are_those_of_the_documents() {
+        let quoted = |name: &str| std::format!("\"{name}\"");
+        assert_eq!(serde_json::to_string(&Arch::Loongarch64).unwrap(), quoted(Arch::Loongarch64.name()));
+        assert_eq!(serde_json::to_string(&Op::GreaterOrEqual).unwrap(), quoted(Op::GreaterOrEqual.name()));
+        assert_eq!(serde_json::to_string(&Flag::SpecAllow).unwrap(), quoted(Flag::SpecAllow.name()));
+        assert_eq!(serde_json::to_string(&Action::KillThread).unwrap(), quoted(Action::KillThread.name()));
+    }
+}
