@@ -342,6 +342,7 @@ fn errors_are_one_line_that_names_the_option() {
         json!({"userns": "banana"}),
         json!({"userns": "auto", "privileged": true}),
         json!({"cgroup_parent": "a/../b"}),
+        json!({"cgroup_parent": "app.slice"}),
         json!({"detach_keys": "ctrl-1"}),
         json!({"sig_proxy": "maybe"}),
         json!({"add_host": ["db"]}),

@@ -18,4 +18,4 @@ pub use machine::{Containers, Machine, NoContainers};
 pub use not_built::{NOT_BUILT, NotBuilt};
 pub use options::RunOptions;
 pub use root::{Root, classify};
-pub use storage::{Base, Overlay, Storage};
+pub use storage::{Base, Overlay, OverlayMount, Storage};

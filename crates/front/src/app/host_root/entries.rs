@@ -3,7 +3,7 @@
 use std::ffi::CString;
 use std::path::Path;
 
-use sys::rustix::fs::{AtFlags, Dir, Mode, OFlags, Stat, openat, statat};
+use sys::rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat, openat, statat};
 use sys::{AsFd, Errno, OwnedFd};
 
 use crate::error::{Fault, Parsed};
@@ -45,19 +45,34 @@ pub(super) fn open_path(path: &Path) -> Parsed<OwnedFd> {
 }
 
 /// What is in a directory, in the order of its file system. What disappears meanwhile is left out.
-pub(super) fn list(directory: impl AsFd) -> Parsed<Vec<Entry>> {
-    let listing = |errno| sys::Error::new("getdents64", "", errno);
+pub(super) fn list(directory: &OwnedFd) -> Parsed<Vec<Entry>> {
     let mut entries = Vec::new();
-    for entry in Dir::read_from(directory.as_fd()).map_err(listing)? {
-        let name = entry.map_err(listing)?.file_name().to_owned();
-        if matches!(name.as_bytes(), b"." | b"..") {
-            continue;
-        }
-        match statat(directory.as_fd(), &name, AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(stat) => entries.push(Entry { name, stat }),
-            Err(Errno::NOENT) => {}
-            Err(errno) => return Err(failed("fstatat", &name)(errno).into()),
+    for (name, _) in names(directory)? {
+        if let Some(stat) = stat(directory, &name)? {
+            entries.push(Entry { name, stat });
         }
     }
     Ok(entries)
+}
+
+/// The names in a directory, and what they are where its file system says so.
+pub(super) fn names(directory: &OwnedFd) -> sys::Result<Vec<(CString, FileType)>> {
+    let failed = |errno| sys::Error::new("getdents64", "", errno);
+    let mut names = Vec::new();
+    for entry in Dir::read_from(directory).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        if !matches!(entry.file_name().to_bytes(), b"." | b"..") {
+            names.push((entry.file_name().to_owned(), entry.file_type()));
+        }
+    }
+    Ok(names)
+}
+
+/// What a name is; none when it has disappeared.
+pub(super) fn stat(directory: &OwnedFd, name: &CString) -> sys::Result<Option<Stat>> {
+    match statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(stat) => Ok(Some(stat)),
+        Err(Errno::NOENT) => Ok(None),
+        Err(errno) => Err(failed("fstatat", name)(errno)),
+    }
 }

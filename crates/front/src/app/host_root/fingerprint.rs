@@ -4,7 +4,7 @@ use std::ffi::CString;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use sys::OwnedFd;
 
-use sys::rustix::fs::{FileType, Stat};
+use sys::rustix::fs::{FileType, Stat, fstat};
 
 use super::entries;
 use super::etc::EVERYBODY_ENTERS;
@@ -39,15 +39,24 @@ impl Fingerprint {
     }
 
     /// Takes in a directory with all below it, down to the last change of every file.
+    ///
+    /// The time of the last change covers content, mode and owner, and cannot be set back. A directory's
+    /// covers the names in it, and with them the links, which never change.
     pub(super) fn tree(&mut self, directory: &OwnedFd) -> Parsed<()> {
-        for entry in entries::list(directory)? {
-            let stat = &entry.stat;
-            self.node(&entry.name, stat);
-            // The time of the last change covers content, mode and owner, and cannot be set back.
+        let own = fstat(directory).map_err(|errno| sys::Error::new("fstat", "", errno))?;
+        (own.st_ino, own.st_ctime, own.st_ctime_nsec).hash(&mut self.0);
+        for (name, kind) in entries::names(directory)? {
+            if kind == FileType::Symlink {
+                continue;
+            }
+            let Some(stat) = entries::stat(directory, &name)? else {
+                continue;
+            };
+            self.node(&name, &stat);
             (stat.st_ino, stat.st_size, stat.st_ctime, stat.st_ctime_nsec).hash(&mut self.0);
-            let directory_inside = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
-            if directory_inside && stat.st_mode & EVERYBODY_ENTERS == EVERYBODY_ENTERS {
-                self.tree(&entries::open(directory, &entry.name)?)?;
+            let below = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
+            if below && stat.st_mode & EVERYBODY_ENTERS == EVERYBODY_ENTERS {
+                self.tree(&entries::open(directory, &name)?)?;
             }
         }
         // The end of a directory, so that moving a file up or down is a change.

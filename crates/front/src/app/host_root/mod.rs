@@ -40,39 +40,19 @@ pub fn host_root(store: &Path, upper: &Path) -> Result<Storage> {
 /// The same for a machine whose root is `host`.
 fn host_root_of(host: &Path, store: &Path, upper: &Path) -> Result<Storage> {
     let shared = shared::find(host).of("ROOT", "host")?;
+    let mut storage = Storage {
+        base: Base::Overlay(Vec::new()),
+        overlays: shared.overlays.clone(),
+    };
     for place in [store, upper] {
-        outside(place, &shared)?;
+        storage.check_upper(place)?;
     }
     let template = template::current(host, store, &shared)?;
     let template = template
         .to_str()
         .ok_or_else(|| Fault::usage("the path is not UTF-8").at(store.display().to_string()))?;
-    Ok(Storage {
-        base: Base::Overlay(vec![template.to_owned()]),
-        overlays: shared.overlays,
-    })
-}
-
-/// Refuses a place inside a directory that is shared.
-fn outside(place: &Path, shared: &shared::Shared) -> Result<()> {
-    let real = nearest(place);
-    let lower = shared.overlays.iter().flat_map(|overlay| &overlay.lower);
-    match lower.into_iter().find(|lower| real.starts_with(lower)) {
-        None => Ok(()),
-        Some(lower) => Err(Fault::usage(format!(
-            "lies inside {lower}, which the root `host` shares copy-on-write, and overlayfs refuses that"
-        ))
-        .hint("put the store elsewhere, such as /var/lib/stockade")
-        .at(place.display().to_string())),
-    }
-}
-
-/// The real path of the nearest directory above that exists.
-fn nearest(place: &Path) -> std::path::PathBuf {
-    let found = place
-        .ancestors()
-        .find_map(|above| std::fs::canonicalize(above).ok());
-    found.unwrap_or_else(|| place.to_owned())
+    storage.base = Base::Overlay(vec![template.to_owned()]);
+    Ok(storage)
 }
 
 #[cfg(test)]

@@ -236,6 +236,15 @@ fn a_template_is_made_anew_only_when_something_changed() {
     machine.file("etc/app/token", 0o644, "now everybody's");
     let third = machine.template();
     assert!(third != second && third.join("etc/app/token").is_file());
+    fs::remove_file(machine.at("etc/link")).unwrap();
+    symlink("group", machine.at("etc/link")).unwrap();
+    let fourth = machine.template();
+    assert_eq!(
+        fs::read_link(fourth.join("etc/link")).unwrap(),
+        Path::new("group")
+    );
+    fs::remove_dir_all(&third).unwrap();
+    let third = fourth;
     fs::write(machine.at("var/lib/web/other"), "x").unwrap();
     assert_eq!(machine.template(), third);
     let kept = third.to_str().unwrap();
@@ -274,7 +283,7 @@ fn an_upper_layer_inside_a_lower_one_is_refused() {
         .unwrap_err()
         .to_string();
     assert!(
-        error.contains("lies inside") && error.contains("/usr, which the root `host` shares"),
+        error.contains("lies inside") && error.contains("/usr, which the container shares"),
         "{error}"
     );
     symlink("usr", machine.at("elsewhere")).unwrap();
