@@ -4,7 +4,7 @@
 
 use crate::options::Options;
 use crate::view::{Place, View};
-use crate::{Result, floor, podman};
+use crate::{Result, contender, floor, podman};
 use serde_json::{Value, json};
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -36,7 +36,7 @@ pub(crate) fn make(options: &Options, view: View, place: &Place) -> Result<Vec<B
     let mut bundles = Vec::new();
     for label in &options.bundles {
         let config = match label.as_str() {
-            "A" => default_config(place),
+            "A" => default_config(options, place),
             _ => podman::config(options, place, &rootfs),
         };
         match config {
@@ -64,23 +64,24 @@ fn make_rootfs(work: &Path) -> Result<PathBuf> {
     Ok(rootfs)
 }
 
-/// What `spec` writes in this view; runc's where it is installed, crun's otherwise.
-fn default_config(place: &Place) -> Result<Value> {
+/// What `spec` writes in this view: runc's where it is installed, crun's, or ours.
+fn default_config(options: &Options, place: &Place) -> Result<Value> {
     let directory = place.work.join("spec");
     fs::create_dir_all(&directory)?;
-    let written = ["runc", "crun"].into_iter().any(|runtime| {
+    let ours = contender::ours(options).map(|program| (program, ["oci", "spec"].as_slice()));
+    let theirs = ["runc", "crun"].map(|name| (PathBuf::from(name), ["spec"].as_slice()));
+    let written = theirs.into_iter().chain(ours).any(|(runtime, words)| {
         let status = Command::new(runtime)
-            .arg("spec")
+            .args(words)
             .current_dir(&directory)
             .status();
         status.is_ok_and(|status| status.success())
     });
     if !written {
-        return Err("neither `runc spec` nor `crun spec` works".into());
+        return Err("nobody's `spec` works".into());
     }
-    Ok(serde_json::from_slice(&fs::read(
-        directory.join("config.json"),
-    )?)?)
+    let bytes = fs::read(directory.join("config.json"))?;
+    Ok(serde_json::from_slice(&bytes)?)
 }
 
 fn write(

@@ -8,12 +8,14 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// One program to measure.
+#[derive(Clone)]
 pub(crate) struct Contender {
     /// As results name it.
     pub(crate) name: String,
     style: Style,
 }
 
+#[derive(Clone)]
 enum Style {
     /// An OCI runtime: its program, the words before the verb, its state directory.
     Oci {

@@ -11,7 +11,7 @@
 //! floor      a bundle turned into C tables, compiled with floor/floor.c
 //! contender  how each runtime spells its verbs
 //! sample     one measured call; count: its system calls; series: many, by several contenders
-//! run, verbs, storm, density, people   the benches
+//! run, verbs, storm, density, people, gate   the benches
 //! table      what is printed
 //! ```
 
@@ -22,6 +22,7 @@ mod contender;
 mod count;
 mod density;
 mod floor;
+mod gate;
 mod options;
 mod people;
 mod podman;
@@ -94,6 +95,7 @@ fn measure(options: &Options, view: View) -> Result<()> {
     let contenders = contender::present(options, place);
     for bench in &options.benches {
         match bench {
+            Bench::Gate => gate::measure(options, place, &bundles, &contenders)?,
             Bench::Run => run::measure(options, place, &bundles, &contenders)?,
             Bench::Verbs => verbs::measure(options, place, &bundles, &contenders)?,
             Bench::Storm => storm::measure(options, place, &bundles, &contenders)?,

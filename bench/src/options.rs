@@ -17,6 +17,7 @@ BENCH (default: run)
   verbs      create, start, delete and exec, each by itself
   storm      `run`, four at a time: containers per second
   density    500 x `run -d`: per second, last 50 over first 50, memory per sleeping container
+  gate       fails when our system calls or page faults exceed their share of the floor's
   people     `podman run --rm` beside `stockade run --rm` on a stored root
 
 OPTIONS
@@ -34,6 +35,7 @@ OPTIONS
 /// One kind of measurement.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Bench {
+    Gate,
     Run,
     Verbs,
     Storm,
@@ -49,6 +51,7 @@ pub(crate) enum Format {
 }
 
 /// The command line, checked.
+#[derive(Clone)]
 pub(crate) struct Options {
     pub(crate) benches: Vec<Bench>,
     pub(crate) bundles: Vec<String>,
@@ -152,6 +155,7 @@ fn number<N: std::str::FromStr>(option: &str, value: &str) -> Result<N> {
 
 fn bench_named(name: &str) -> Result<Bench> {
     Ok(match name {
+        "gate" => Bench::Gate,
         "run" => Bench::Run,
         "verbs" => Bench::Verbs,
         "storm" => Bench::Storm,

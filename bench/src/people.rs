@@ -7,7 +7,7 @@ use crate::series::{turns, view};
 use crate::table::{Column, Table, ratio};
 use crate::view::Place;
 use crate::{Result, bundle, contender};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 const COLUMNS: &[Column] = &[
@@ -18,10 +18,13 @@ const COLUMNS: &[Column] = &[
     ("faults", 0),
 ];
 
-/// One program with its whole command line.
+/// Makes a whole command line that runs a payload.
+type Spelling<'a> = Box<dyn Fn(&[&str]) -> Command + 'a>;
+
+/// One program with its command line.
 struct Person<'a> {
     name: String,
-    command: Box<dyn Fn() -> Command + 'a>,
+    command: Spelling<'a>,
     walls: Vec<f64>,
     cpus: Vec<f64>,
     faults: Vec<f64>,
@@ -39,16 +42,19 @@ pub(crate) fn measure(options: &Options, place: &Place) -> Result<()> {
     let stores = stores(options, place, &mut table);
     let mut people = Vec::new();
     for (name, podman) in &stores {
-        let command = || podman_run(podman, place);
+        let command = |payload: &[&str]| podman_run(podman, place, payload);
         people.push(Person::new(format!("podman+{name}"), Box::new(command)));
     }
-    if let Some(program) = contender::ours(options) {
-        let archive = archive(place, stores.first().map(|(_, podman)| podman))?;
-        let command = move || our_run(&program, &archive, place);
-        people.push(Person::new(contender::OURS.to_owned(), Box::new(command)));
+    match (contender::ours(options), archive(place, stores.first())) {
+        (Some(program), Ok(archive)) => {
+            let command = move |payload: &[&str]| our_run(&program, &archive, place, payload);
+            people.push(Person::new(contender::OURS.to_owned(), Box::new(command)));
+        }
+        (Some(_), Err(error)) => table.note(format!("left out: {}: {error}", contender::OURS)),
+        (None, _) => {}
     }
-    people.retain(|person| match stage.measure((person.command)()) {
-        Ok(_) => true,
+    people.retain(|person| match probe(&mut stage, person) {
+        Ok(()) => true,
         Err(error) => {
             table.note(format!("left out: {}: {error}", person.name));
             false
@@ -57,7 +63,7 @@ pub(crate) fn measure(options: &Options, place: &Place) -> Result<()> {
     for round in 1..=options.rounds {
         for turn in turns(people.len(), round) {
             let person = &mut people[turn];
-            let sample = stage.measure((person.command)())?;
+            let sample = stage.measure((person.command)(bundle::ENDING))?;
             person.walls.push(sample.wall);
             person.cpus.push(sample.cpu);
             person.faults.push(sample.faults);
@@ -70,7 +76,7 @@ pub(crate) fn measure(options: &Options, place: &Place) -> Result<()> {
 }
 
 impl<'a> Person<'a> {
-    fn new(name: String, command: Box<dyn Fn() -> Command + 'a>) -> Self {
+    fn new(name: String, command: Spelling<'a>) -> Self {
         Self {
             name,
             command,
@@ -79,6 +85,16 @@ impl<'a> Person<'a> {
             faults: vec![],
         }
     }
+}
+
+/// One run that shows that the payload runs; it also stores what is to be stored.
+fn probe(stage: &mut Stage, person: &Person) -> Result<()> {
+    stage.measure((person.command)(&["/bin/sh", "-c", "echo inside"]))?;
+    let printed = stage.printed()?;
+    if printed != "inside" {
+        return Err(format!("the payload printed {printed:?} instead of \"inside\"").into());
+    }
+    Ok(())
 }
 
 /// podman's store, once for each runtime.
@@ -94,18 +110,18 @@ fn stores(options: &Options, place: &Place, table: &mut Table) -> Vec<(String, P
     stores
 }
 
-fn podman_run(podman: &Podman, place: &Place) -> Command {
+fn podman_run(podman: &Podman, place: &Place, payload: &[&str]) -> Command {
     let mut command = podman.command();
     command.args(["run", "--rm", "--network", "none"]);
     command
         .args(["--cgroup-parent", &format!("/{}", place.prefix), IMAGE])
-        .args(bundle::ENDING);
+        .args(payload);
     command
 }
 
 /// The image as the archive that `podman save` writes.
-fn archive(place: &Place, podman: Option<&Podman>) -> Result<std::path::PathBuf> {
-    let podman = podman.ok_or("people: no podman to make the image archive with")?;
+fn archive(place: &Place, store: Option<&(String, Podman)>) -> Result<PathBuf> {
+    let (_, podman) = store.ok_or("no podman to make its archive with")?;
     let archive = place.work.join("image.tar");
     if !archive.exists() {
         let mut save = podman.command();
@@ -115,13 +131,13 @@ fn archive(place: &Place, podman: Option<&Podman>) -> Result<std::path::PathBuf>
     Ok(archive)
 }
 
-fn our_run(program: &Path, archive: &Path, place: &Place) -> Command {
+fn our_run(program: &Path, archive: &Path, place: &Place, payload: &[&str]) -> Command {
     let mut command = Command::new(program);
     command.arg("--root").arg(place.work.join("state/people"));
     command
         .args(["run", "--rm", "--net", "none"])
         .arg(archive)
-        .args(bundle::ENDING);
+        .args(payload);
     command
 }
 

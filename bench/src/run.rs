@@ -35,6 +35,19 @@ fn measure_bundle(
         options.rounds
     );
     let mut table = Table::new(title, COLUMNS);
+    let series = sample(options, place, bundle, contenders, &mut table)?;
+    add_rows(&mut table, &series);
+    Ok(table)
+}
+
+/// Every round of every contender that can; a note in the table for each that cannot.
+pub(crate) fn sample<'a>(
+    options: &Options,
+    place: &Place,
+    bundle: &Bundle,
+    contenders: &'a [Contender],
+    table: &mut Table,
+) -> Result<Vec<Series<'a>>> {
     let mut stage = Stage::new(&place.work, options.gap)?;
     let mut series = Vec::new();
     for contender in contenders
@@ -44,7 +57,7 @@ fn measure_bundle(
         let id = place.id(&contender.name, 0);
         match stage.measure(contender.run(bundle, &id)) {
             Ok(_) => series.push(Series::new(contender)),
-            Err(error) => excuse(options, contender, &error, &mut table)?,
+            Err(error) => excuse(options, contender, &error, table)?,
         }
     }
     for round in 1..=options.rounds {
@@ -60,6 +73,5 @@ fn measure_bundle(
         let id = place.id(&contender.name, options.rounds + 1);
         one.count(&mut stage, place, &|| contender.run(bundle, &id));
     }
-    add_rows(&mut table, &series);
-    Ok(table)
+    Ok(series)
 }

@@ -68,7 +68,7 @@ impl Stage {
             .map_err(|error| format!("{}: {error}", named(&command)))?;
         let wall = milliseconds(start.elapsed());
         if !status.success() {
-            return Err(format!("{}: {status}: {}", named(&command), self.last_words()).into());
+            return Err(format!("{}: {status}: {}", named(&command), self.its_words()).into());
         }
         let after = getrusage(UsageWho::RUSAGE_CHILDREN)?;
         Ok(Sample {
@@ -86,19 +86,15 @@ impl Stage {
         Ok(text.trim().to_owned())
     }
 
-    fn last_words(&mut self) -> String {
+    fn its_words(&mut self) -> String {
         let mut text = String::new();
         let read = self
             .errors
             .seek(SeekFrom::Start(0))
             .and_then(|_| self.errors.read_to_string(&mut text));
         match read {
-            Ok(_) => text
-                .trim()
-                .lines()
-                .last()
-                .unwrap_or("(said nothing)")
-                .to_owned(),
+            Ok(_) if text.trim().is_empty() => "(said nothing)".to_owned(),
+            Ok(_) => text.trim().lines().collect::<Vec<_>>().join("; "),
             Err(error) => format!("(its stderr: {error})"),
         }
     }
@@ -168,6 +164,6 @@ mod tests {
         command.args(["-c", "echo first >&2; echo why >&2; exit 3"]);
         let error = stage.measure(command).err().unwrap().to_string();
         std::fs::remove_dir_all(&directory).unwrap();
-        assert!(error.ends_with("exit status: 3: why"), "{error}");
+        assert!(error.ends_with("exit status: 3: first; why"), "{error}");
     }
 }
