@@ -138,6 +138,7 @@ impl Group {
         let killed = self.signal(Signal::KILL);
         if frozen.is_ok() || self.freezer().is_ok() {
             self.write_frozen(false)?;
+            self.thaw_below();
         }
         killed
     }
@@ -158,6 +159,15 @@ impl Group {
             }
         }
         done
+    }
+
+    /// Lets go on what the container itself has frozen: v1's freezer holds back even SIGKILL.
+    fn thaw_below(&self) {
+        if let Ok((leaf, dir)) = self.freezer()
+            && leaf.version == Version::V1
+        {
+            _ = walk::each(dir, |one| file::write(one, "freezer.state", "THAWED"));
+        }
     }
 
     /// Waits until the container has no process.

@@ -213,8 +213,19 @@ fn unified_at(mount: &'static str, with_controllers: bool) -> Result<Hierarchy> 
 pub fn place(asked: Option<&str>, parent: &str, id: &str) -> Result<String> {
     let asked = asked.filter(|path| !path.is_empty()).unwrap_or(id);
     let base = if asked.starts_with('/') { "" } else { parent };
-    let mut path = String::with_capacity(base.len() + asked.len() + 1);
-    for component in base.split('/').chain(asked.split('/')) {
+    let path = components(&[base, asked])?;
+    if path.is_empty() {
+        return Err(bad_path(
+            "the root of a hierarchy cannot be a container's cgroup",
+        ));
+    }
+    Ok(path)
+}
+
+/// The components of some paths, each with a `/` before it, without those that say nothing.
+pub(crate) fn components(parts: &[&str]) -> Result<String> {
+    let mut path = String::with_capacity(parts.iter().map(|part| part.len() + 1).sum());
+    for component in parts.iter().flat_map(|part| part.split('/')) {
         match component {
             "" | "." => {}
             ".." => return Err(bad_path("a component \"..\" is not allowed")),
@@ -226,11 +237,6 @@ pub fn place(asked: Option<&str>, parent: &str, id: &str) -> Result<String> {
                 path.push_str(component);
             }
         }
-    }
-    if path.is_empty() {
-        return Err(bad_path(
-            "the root of a hierarchy cannot be a container's cgroup",
-        ));
     }
     Ok(path)
 }

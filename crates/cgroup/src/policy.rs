@@ -32,6 +32,9 @@ impl Group {
     /// # Errors
     /// When the kernel does not load or attach it.
     pub fn restrict_devices(&self, program: &[Insn]) -> Result<()> {
+        if self.taken_over {
+            return self.replace_devices(program);
+        }
         if program.is_empty() {
             return Ok(());
         }
@@ -49,7 +52,7 @@ impl Group {
     /// When the kernel does not load or attach it. That it cannot be parked is no error.
     pub fn restrict_devices_from(&self, lowered: &Lowered<'_>, parent: &str) -> Result<()> {
         let name_length = PARKED.len() + lowered.device_policy.len();
-        if lowered.devices.is_empty() || name_length > LONGEST {
+        if self.taken_over || lowered.devices.is_empty() || name_length > LONGEST {
             return self.restrict_devices(&lowered.devices);
         }
         let Some((leaf, dir)) = self.unified() else {

@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 
 use sys::rustix::fs::{CWD, Mode, OFlags, mkdirat, openat};
 use sys::rustix::io::{retry_on_intr, write};
-use sys::{AsFd, BorrowedFd, Errno, OwnedFd};
+use sys::{Errno, OwnedFd};
 
 use crate::controller::{Controller, Controllers};
 use crate::error::{Error, Result};
@@ -24,18 +24,8 @@ pub struct Group {
     /// One `O_PATH` descriptor for each leaf.
     pub(crate) dirs: Vec<OwnedFd>,
     made: Vec<String>,
-}
-
-/// How a new process gets into a [`Group`].
-#[derive(Debug)]
-pub struct Entry<'g> {
-    /// The v2 cgroup, for clone3(2) with `CLONE_INTO_CGROUP`.
-    pub into: Option<BorrowedFd<'g>>,
-    /// A `tasks` file of each v1 cgroup, to which the process, while it has one thread, writes `0`.
-    ///
-    /// A thread that moves itself is spared the wait for an RCU grace period (up to 11 ms) that a write
-    /// of another's number to `cgroup.procs` costs.
-    pub tasks: Vec<OwnedFd>,
+    /// Whether a leaf was there before, so that an earlier container's device program may be, too.
+    pub(crate) taken_over: bool,
 }
 
 impl Group {
@@ -45,6 +35,7 @@ impl Group {
             dirs: Vec::with_capacity(leaves.len()),
             leaves,
             made: Vec::new(),
+            taken_over: false,
         }
     }
 
@@ -80,6 +71,7 @@ impl Group {
         let dir = open_dir(&path)?;
         if existed {
             check_unused(leaf, &dir)?;
+            self.taken_over = true;
         }
         if leaf.version == Version::V2 {
             enable_controllers(leaf, &dir)?;
@@ -122,6 +114,7 @@ impl Group {
             leaves,
             dirs,
             made: Vec::new(),
+            taken_over: false,
         })
     }
 
@@ -134,43 +127,6 @@ impl Group {
     /// Its cgroup in each hierarchy.
     pub fn leaves(&self) -> &[Leaf] {
         &self.leaves
-    }
-
-    /// What a process needs to be started in here.
-    ///
-    /// # Errors
-    /// When a `tasks` file cannot be opened for writing.
-    pub fn entry(&self) -> Result<Entry<'_>> {
-        let mut entry = Entry {
-            into: None,
-            tasks: Vec::new(),
-        };
-        for (leaf, dir) in self.leaves.iter().zip(&self.dirs) {
-            match leaf.version {
-                Version::V2 => entry.into = Some(dir.as_fd()),
-                Version::V1 => {
-                    let tasks = file::open(dir, "tasks", OFlags::WRONLY);
-                    entry
-                        .tasks
-                        .push(tasks.map_err(|e| file::error("open", "tasks", &leaf.dir(), e))?);
-                }
-            }
-        }
-        Ok(entry)
-    }
-
-    /// Moves a process into every cgroup of the group. Slow (an RCU grace period each); a new process
-    /// uses [`Group::entry`] instead.
-    ///
-    /// # Errors
-    /// `EBUSY` where a v2 cgroup has controllers enabled for its children, `ESRCH` when it is gone.
-    pub fn join(&self, pid: u32) -> Result<()> {
-        let number = crate::lower::decimal(pid.into());
-        for (leaf, dir) in self.leaves.iter().zip(&self.dirs) {
-            file::write(dir, "cgroup.procs", &number)
-                .map_err(|e| file::write_error("cgroup.procs", &number, &leaf.dir(), e))?;
-        }
-        Ok(())
     }
 
     /// Writes the settings.

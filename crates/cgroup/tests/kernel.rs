@@ -228,6 +228,94 @@ fn a_cgroup_with_processes_is_not_taken_over() {
 }
 
 #[test]
+fn a_cgroup_that_is_taken_over_has_one_device_policy() {
+    let path = fresh_path();
+    let _first = Cgroup::try_with(&path, &Resources::default()).expect("cgroups");
+    let everything = DeviceRule {
+        allow: true,
+        access: Access::ALL,
+        ..DeviceRule::default()
+    };
+    let open = Resources {
+        devices: vec![everything],
+        ..Resources::default()
+    };
+    let mut second = Cgroup::try_with(&path, &open).expect("taken over");
+    let dir = std::env::temp_dir().join(format!("stockade-test-{}-over", std::process::id()));
+    fs::create_dir_all(&dir).expect("a directory");
+    let status = second.status(&format!(
+        "cd {} && mknod kmsg c 1 11 && : < kmsg",
+        dir.display()
+    ));
+    fs::remove_dir_all(&dir).expect("the directory goes");
+    assert!(status.success(), "{status:?}");
+}
+
+#[test]
+fn a_container_that_froze_itself_is_killed() {
+    let mut cgroup = Cgroup::with(&Resources::default());
+    let freezer = cgroup
+        .group
+        .leaves()
+        .iter()
+        .find(|leaf| ["unified", "freezer"].contains(&leaf.name()));
+    let leaf = freezer.expect("a freezer");
+    let (dir, file, state) = match leaf.version {
+        Version::V2 => (leaf.dir(), "cgroup.procs", "cgroup.freeze"),
+        Version::V1 => (leaf.dir(), "tasks", "freezer.state"),
+    };
+    let value = if leaf.version == Version::V2 {
+        "1"
+    } else {
+        "FROZEN"
+    };
+    cgroup.run(&format!(
+        "mkdir {dir}/x && {{ sh -c 'echo 0 > {dir}/x/{file}; echo {value} > {dir}/x/{state}; sleep 100' & exec sleep 100; }}"
+    ));
+    eventually("it has frozen itself", || {
+        fs::read_to_string(format!("{dir}/x/{state}")).is_ok_and(|now| now.trim() == value)
+    });
+    cgroup.group.kill().expect("kill");
+    cgroup
+        .children
+        .pop()
+        .expect("a child")
+        .wait()
+        .expect("wait");
+    cgroup
+        .group
+        .wait_empty(Deadline::after(WAIT))
+        .expect("empty");
+}
+
+#[test]
+fn entry_follows_a_process_below() {
+    let mut cgroup = Cgroup::with(&Resources::default());
+    let leaf = cgroup.group.leaves()[0].clone();
+    let (dir, file) = (
+        leaf.dir(),
+        if leaf.version == Version::V2 {
+            "cgroup.procs"
+        } else {
+            "tasks"
+        },
+    );
+    let pid = cgroup.run(&format!(
+        "mkdir {dir}/x && echo 0 > {dir}/x/{file} && exec sleep 100"
+    ));
+    let leaves = cgroup.group.leaves().to_vec();
+    eventually("it has moved", || {
+        let group = Group::open_where(leaves.clone(), pid).expect("cgroups");
+        group.leaves()[0].path == format!("{}/x", leaf.path)
+    });
+    assert!(Group::open_below(vec![leaf.clone()], "x").is_ok());
+    assert!(
+        Group::open_below(vec![leaf.clone()], "y").is_err_and(|error| error.is(sys::Errno::NOENT))
+    );
+    assert!(Group::open_below(vec![leaf], "../x").is_err());
+}
+
+#[test]
 fn a_frozen_cgroup_is_not_taken_over() {
     let path = fresh_path();
     let first = Cgroup::try_with(&path, &Resources::default()).expect("cgroups");
