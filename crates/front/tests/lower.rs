@@ -21,6 +21,8 @@ fn machine() -> Machine {
         hostname: "big".to_owned(),
         cpus: 4,
         selinux: false,
+        message_queues: true,
+        capabilities: spec::CapSet::ALL,
         swap_limit: true,
         hosts: "127.0.0.1 localhost big".to_owned(),
         resolv_conf: "# made\nsearch example.org\nnameserver 192.0.2.1\noptions edns0\n".to_owned(),
@@ -207,6 +209,29 @@ fn privileged() {
             "{destination}"
         );
     }
+}
+
+#[test]
+fn nobody_gives_what_they_do_not_have() {
+    let bounded = Machine {
+        capabilities: spec::CapSet(0xa804_25fb),
+        ..machine()
+    };
+    let given = |options: Value| {
+        let lowered = lowered(options, None, &bounded)?;
+        let set = lowered.spec.process.unwrap().capabilities.unwrap().bounding;
+        Ok::<_, String>((set.0, lowered.extras.notes.len()))
+    };
+    assert_eq!(given(json!({})), Ok((0xa804_25fb, 0)));
+    assert_eq!(given(json!({"privileged": true})), Ok((0xa804_25fb, 1)));
+    assert_eq!(
+        given(json!({"cap_add": ["ALL"], "userns": "auto"})),
+        Ok((spec::CapSet::ALL.0, 0))
+    );
+    assert_eq!(
+        given(json!({"cap_add": ["SYS_TIME"]})),
+        Err("--cap-add SYS_TIME: this process does not have it itself".to_owned())
+    );
 }
 
 #[test]

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use spec::CapSet;
+
 use crate::error::{About, Parsed, Result};
 
 /// The host and the caller, as far as options refer to them.
@@ -22,6 +24,10 @@ pub struct Machine {
     pub cpus: u32,
     /// Whether SELinux is in force, so that `:z` would mean something.
     pub selinux: bool,
+    /// Whether the host has message queues mounted, at `/dev/mqueue`.
+    pub message_queues: bool,
+    /// The capabilities that this process has, and can give.
+    pub capabilities: CapSet,
     /// Whether the kernel can limit swap.
     pub swap_limit: bool,
     /// The host's `/etc/hosts`.
@@ -70,6 +76,8 @@ impl Machine {
                 .to_owned(),
             cpus: cpus(),
             selinux: Path::new("/sys/fs/selinux/enforce").exists(),
+            message_queues: Path::new("/dev/mqueue").is_dir(),
+            capabilities: capabilities(&text("/proc/self/status").unwrap_or_default()),
             swap_limit: swap_limit(),
             hosts: text("/etc/hosts").unwrap_or_default(),
             resolv_conf: text("/etc/resolv.conf").unwrap_or_default(),
@@ -115,6 +123,16 @@ fn cpus() -> u32 {
         .unwrap_or(1)
 }
 
+/// What is both in the permitted and in the bounding set, from proc_pid_status(5).
+fn capabilities(status: &str) -> CapSet {
+    let set = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        line.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok())
+            .map_or(CapSet::EMPTY, CapSet)
+    };
+    set("CapPrm:").intersection(set("CapBnd:"))
+}
+
 /// Whether a cgroup has a file to limit swap with. The root of the unified hierarchy has none, so we
 /// look at one below it.
 fn swap_limit() -> bool {
@@ -128,4 +146,26 @@ fn swap_limit() -> bool {
     children
         .map(|child| child.path())
         .any(|child| child.join("memory.swap.max").exists())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn capabilities_of_a_process() {
+        let status = "Name:\tx\nCapInh:\t0\nCapPrm:\t000000000000000f\nCapBnd:\t00000000a80425fa\n";
+        assert_eq!(capabilities(status), CapSet(0xa));
+        assert_eq!(capabilities(""), CapSet::EMPTY);
+    }
+
+    #[test]
+    fn this_machine() {
+        let machine = Machine::read("0123456789abcdef", "/x").unwrap();
+        assert!(
+            machine.cpus > 0 && !machine.hostname.is_empty() && machine.directory.starts_with('/')
+        );
+        assert_eq!(machine.short_id(), "0123456789ab");
+        assert_eq!(machine.absolute("./a"), format!("{}/a", machine.directory));
+    }
 }

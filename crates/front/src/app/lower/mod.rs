@@ -71,7 +71,7 @@ pub fn lower(asked: &Asked<'_>) -> Result<Lowered> {
     let mut origins = Origins::default();
     let spaces = namespaces::lower(asked, &mut origins)?;
     let mut extras = extras(asked, &spaces, &mut origins)?;
-    let process = process::lower(asked, &spaces, &mut origins)?;
+    let process = process::lower(asked, &spaces, &mut extras, &mut origins)?;
     let mounts = mounts::lower(asked, &spaces, &mut extras, &mut origins)?;
     let linux = linux(asked, &spaces, &process, &mut origins)?;
     let spec = Spec {

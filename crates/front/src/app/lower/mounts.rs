@@ -197,10 +197,15 @@ fn ipc(asked: &Asked<'_>, spaces: &Spaces) -> Result<Vec<Placed>> {
         Ipc::Host if spaces.userns == Userns::Host => {
             vec![queues, mount("/dev/shm", "bind", "/dev/shm", &bind)]
         }
-        Ipc::Host => vec![
-            mount("/dev/mqueue", "bind", "/dev/mqueue", &bind),
-            mount("/dev/shm", "bind", "/dev/shm", &bind),
-        ],
+        Ipc::Host => {
+            // The kernel gives a new one only to the owner of the IPC namespace.
+            let queues = mount("/dev/mqueue", "bind", "/dev/mqueue", &bind);
+            let hosts = asked.machine.message_queues.then_some(queues);
+            hosts
+                .into_iter()
+                .chain([mount("/dev/shm", "bind", "/dev/shm", &bind)])
+                .collect()
+        }
     })
 }
 

@@ -3,7 +3,7 @@
 use spec::{Capabilities, Process, Rlimit, Str, User};
 
 use super::namespaces::Spaces;
-use super::{Asked, Origins, env, security};
+use super::{Asked, Extras, Origins, env, security};
 use crate::app::accounts::Identity;
 use crate::app::value::{name, number, ulimit, user};
 use crate::error::{About, Fault, Result};
@@ -14,10 +14,11 @@ const UMASK: u32 = 0o022;
 pub(super) fn lower(
     asked: &Asked<'_>,
     spaces: &Spaces,
+    extras: &mut Extras,
     origins: &mut Origins,
 ) -> Result<Process<'static>> {
     let identity = identity(asked, origins)?;
-    let capabilities = security::capabilities(asked, origins)?;
+    let capabilities = security::capabilities(asked, spaces, &mut extras.notes, origins)?;
     Ok(Process {
         terminal: terminal(asked, origins),
         env: env::lower(asked, spaces, &identity.home, origins)?,

@@ -6,7 +6,7 @@ use spec::{CapSet, Map, Str};
 use super::namespaces::Spaces;
 use super::{Asked, Origins, seccomp};
 use crate::app::value::capability;
-use crate::app::value::namespace::{Ipc, Net};
+use crate::app::value::namespace::{Ipc, Net, Userns};
 use crate::app::value::security::{Security, security};
 use crate::app::value::sysctl::{self, Owner, Sysctl};
 use crate::error::{About, Fault, Parsed, Result};
@@ -88,7 +88,12 @@ pub(super) fn no_new_privileges(asked: &Asked<'_>, origins: &mut Origins) -> Res
 }
 
 /// The capabilities that the process has and can have.
-pub(super) fn capabilities(asked: &Asked<'_>, origins: &mut Origins) -> Result<CapSet> {
+pub(super) fn capabilities(
+    asked: &Asked<'_>,
+    spaces: &Spaces,
+    notes: &mut Vec<String>,
+    origins: &mut Origins,
+) -> Result<CapSet> {
     let options = asked.options;
     let mut parse = |option: &str, texts: &[String]| -> Result<Vec<capability::Named>> {
         let one = |text: &String| {
@@ -101,12 +106,35 @@ pub(super) fn capabilities(asked: &Asked<'_>, origins: &mut Origins) -> Result<C
         parse("--cap-add", &options.cap_add)?,
         parse("--cap-drop", &options.cap_drop)?,
     );
-    if options.privileged {
+    let wanted = if options.privileged {
         origins.flag("process.capabilities", "--privileged");
-        return Ok(CapSet::ALL);
+        CapSet::ALL
+    } else {
+        capability::adjusted(&add, &drop)
+            .ok_or_else(|| Fault::usage("conflicts with --cap-drop ALL").at("--cap-add ALL"))?
+    };
+    // The owner of a new user namespace has them all there.
+    let there = if spaces.userns == Userns::Host {
+        asked.machine.capabilities
+    } else {
+        CapSet::ALL
+    };
+    for (named, text) in add.iter().zip(&options.cap_add) {
+        if let capability::Named::One(one) = named
+            && !there.contains(*one)
+        {
+            return Err(Fault::unsupported("this process does not have it itself"))
+                .of("--cap-add", text);
+        }
     }
-    capability::adjusted(&add, &drop)
-        .ok_or_else(|| Fault::usage("conflicts with --cap-drop ALL").at("--cap-add ALL"))
+    if !there.contains(wanted) {
+        let missing: Vec<&str> = wanted.without(there).names().collect();
+        notes.push(format!(
+            "not given, because this process does not have them itself: {}",
+            missing.join(", ")
+        ));
+    }
+    Ok(wanted.intersection(there))
 }
 
 /// The system call filter: the built-in one unless a file is named or none is wanted.
