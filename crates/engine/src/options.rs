@@ -53,6 +53,8 @@ pub struct Options<'a> {
     pub make_work_dir: bool,
     /// The parent of cgroups whose path the configuration does not give, without slashes around it.
     pub cgroup_parent: &'a str,
+    /// Enter the hierarchies that count memory, processor time and processes, even without limits.
+    pub count_use: bool,
     /// Return only when the payload was executed, or failed to be.
     pub await_exec: bool,
     /// A fault to act out, for crash tests.
@@ -79,6 +81,7 @@ impl<'a> Options<'a> {
             loopback: false,
             make_work_dir: false,
             cgroup_parent: "stockade",
+            count_use: false,
             await_exec: false,
             fault: crate::fault::Fault::default(),
         }

@@ -3,7 +3,7 @@
 use alloc::format;
 use alloc::string::String;
 
-use cgroup::{Controllers, Layout, Lowered};
+use cgroup::{Controller, Controllers, Layout, Lowered};
 use plan::{Act, Plan, Program, Request, Root};
 use spec::{Place, Resources};
 
@@ -39,7 +39,7 @@ impl Engine {
             path: &path,
             shared: path.matches('/').count().saturating_sub(1),
             resources,
-            counted: Controllers::NONE,
+            counted: counted(options),
         };
         let layout = Layout::find(cgroup::wanted(&request))?;
         let lowered = cgroup::lower(&request, &layout)?;
@@ -58,6 +58,16 @@ fn check(options: &Options<'_>) -> Result<()> {
         .map_err(|invalid| Error::new(Kind::BadConfig, format!("invalid container ID {:?}: {invalid}", options.id)))?;
     options.spec.check()?;
     Ok(())
+}
+
+/// What is counted for people's `stats`.
+fn counted(options: &Options<'_>) -> Controllers {
+    use Controller::{Cpu, Cpuacct, Cpuset, Io, Memory, Pids};
+    if !options.count_use {
+        return Controllers::NONE;
+    }
+    // A limit can be changed while a container runs only where it is in the limit's hierarchy.
+    [Cpu, Cpuacct, Cpuset, Io, Memory, Pids].into_iter().fold(Controllers::NONE, Controllers::with)
 }
 
 fn cgroup_path(options: &Options<'_>) -> Result<String> {

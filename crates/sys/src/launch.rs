@@ -4,6 +4,8 @@
 //! program from its memory file: no page table is copied, however large the parent, and nothing of the
 //! host's own binary ever enters the container (CVE-2019-5736).
 
+use alloc::ffi::CString;
+use alloc::vec::Vec;
 use core::ffi::CStr;
 
 use rustix::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
@@ -157,6 +159,20 @@ fn finish(outcome: raw::Outcome, pidfd: i32, errno: i32) -> Result<Started> {
         return Err(Error::new("execveat", "the child program", Errno::from_raw_os_error(errno)));
     }
     Ok(Started { pid, pidfd })
+}
+
+/// Executes this program anew in this process, with an empty environment. Returns only to fail: the
+/// errno.
+pub fn execute_self(words: &[&str]) -> i32 {
+    let texts: Vec<CString> = words.iter().filter_map(|word| CString::new(*word).ok()).collect();
+    let mut arguments: Vec<*const u8> = texts.iter().map(|text| text.as_ptr().cast()).collect();
+    arguments.push(core::ptr::null());
+    let empty: [*const u8; 1] = [core::ptr::null()];
+    let path = c"/proc/self/exe";
+    // SAFETY: both arrays end in null and point to texts that live through the call.
+    let outcome =
+        unsafe { syscall!(libc::SYS_execve, path.as_ptr(), arguments.as_ptr(), empty.as_ptr()) };
+    outcome.err().unwrap_or(0)
 }
 
 /// What the new process does first, on its own stack but in the parent's memory.

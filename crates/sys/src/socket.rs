@@ -30,6 +30,15 @@ pub fn pair() -> Result<(OwnedFd, OwnedFd)> {
 
 /// Receives one message.
 pub fn receive(socket: impl AsFd, bytes: &mut [u8]) -> Result<Message> {
+    let (len, mut descriptors) = receive_all(socket, bytes)?;
+    Ok(Message { len, descriptor: descriptors.next() })
+}
+
+/// Receives one message with all of its descriptors (at most four), close-on-exec.
+pub fn receive_all(
+    socket: impl AsFd,
+    bytes: &mut [u8],
+) -> Result<(usize, alloc::vec::IntoIter<OwnedFd>)> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(4))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
     let got = retry_on_intr(|| {
@@ -48,8 +57,7 @@ pub fn receive(socket: impl AsFd, bytes: &mut [u8]) -> Result<Message> {
             descriptors.extend(rights);
         }
     }
-    let descriptor = (!descriptors.is_empty()).then(|| descriptors.swap_remove(0));
-    Ok(Message { len, descriptor })
+    Ok((len, descriptors.into_iter()))
 }
 
 /// Sends bytes and, where given, descriptors. A receiver that is gone is `EPIPE`, never a signal.

@@ -1,6 +1,7 @@
 //! The three descriptors that every process is born with.
 
-use rustix::fd::BorrowedFd;
+use rustix::fd::{BorrowedFd, FromRawFd, OwnedFd};
+use rustix::io::{FdFlags, fcntl_setfd};
 
 /// Standard input.
 pub fn input() -> BorrowedFd<'static> {
@@ -22,4 +23,21 @@ pub fn error() -> BorrowedFd<'static> {
 fn standard(number: i32) -> BorrowedFd<'static> {
     // SAFETY: the number is not -1, and is never closed while the process lives.
     unsafe { BorrowedFd::borrow_raw(number) }
+}
+
+/// A descriptor that this process was started with and that its command line names; from now on
+/// close-on-exec. None where the number is not open, or is a standard stream.
+pub fn inherited(number: i32) -> Option<OwnedFd> {
+    if number <= 2 {
+        return None;
+    }
+    // SAFETY: nothing else in this process knows the number: it was handed over on the command line,
+    // for this one use, before anything was opened.
+    let descriptor = unsafe { OwnedFd::from_raw_fd(number) };
+    if fcntl_setfd(&descriptor, FdFlags::CLOEXEC).is_err() {
+        // It is not open: there is nothing to close.
+        core::mem::forget(descriptor);
+        return None;
+    }
+    Some(descriptor)
 }

@@ -1,0 +1,217 @@
+//! A container's directory.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use engine::{Error, Kind, Result};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use sys::error::OnCall;
+use sys::rustix::fs::{
+    AtFlags, CWD, FlockOperation, Mode, OFlags, accessat, Access, flock, mkdirat, openat, renameat,
+    unlinkat,
+};
+use sys::rustix::io::retry_on_intr;
+use sys::{AsFd, Errno, OwnedFd, file};
+
+use crate::ending::Ending;
+use crate::settings::Settings;
+
+const SETTINGS: &str = "container.json";
+const CONFIG: &str = "config.json";
+const ENDING: &str = "ending.json";
+const STOPPED: &str = "stopped";
+const LARGEST: usize = 16 << 20;
+
+/// The log's name.
+pub(crate) const LOG: &str = "container.log";
+/// The socket's name.
+pub(crate) const SOCKET: &str = "attach.sock";
+/// The directory on which an overlay root is mounted.
+pub(crate) const ROOTFS: &str = "rootfs";
+
+/// A container's directory, open.
+#[derive(Debug)]
+pub struct Directory {
+    /// Its absolute path.
+    pub path: String,
+    fd: OwnedFd,
+}
+
+impl Directory {
+    /// Opens the directory at `path`.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn open(path: &str) -> Result<Self> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let fd = openat(CWD, path, flags, Mode::empty()).on("open", path)?;
+        Ok(Self { path: path.into(), fd })
+    }
+
+    /// Makes the directory of a new container.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn make(path: &str) -> Result<Self> {
+        mkdirat(CWD, path, Mode::RWXU).on("mkdir", path)?;
+        Self::open(path)
+    }
+
+    /// The absolute path of something in it.
+    pub fn file(&self, name: &str) -> String {
+        format!("{}/{name}", self.path)
+    }
+
+    /// Its descriptor.
+    pub fn as_dir(&self) -> sys::BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+
+    /// What the container is.
+    ///
+    /// # Errors
+    /// When the file is damaged.
+    pub fn settings(&self) -> Result<Settings> {
+        self.read_json(SETTINGS)?.ok_or_else(|| {
+            Error::new(Kind::NotFound, format!("{}: there is no container.json", self.path))
+        })
+    }
+
+    /// Writes down what it is, at once or not at all.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn write_settings(&self, settings: &Settings) -> Result<()> {
+        self.write_json(SETTINGS, settings)
+    }
+
+    /// Its OCI configuration.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn config(&self) -> Result<Vec<u8>> {
+        self.read(CONFIG)?.ok_or_else(|| {
+            Error::new(Kind::NotFound, format!("{}: there is no config.json", self.path))
+        })
+    }
+
+    /// Writes its OCI configuration.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn write_config(&self, config: &[u8]) -> Result<()> {
+        self.write(CONFIG, config)
+    }
+
+    /// How it ended last; none when it never did.
+    ///
+    /// # Errors
+    /// When the file is damaged.
+    pub fn ending(&self) -> Result<Option<Ending>> {
+        self.read_json(ENDING)
+    }
+
+    /// Writes down how it ended.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn write_ending(&self, ending: &Ending) -> Result<()> {
+        self.write_json(ENDING, ending)
+    }
+
+    /// Says that somebody wants it stopped (it is not started again then), or that it may run.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn set_stopped(&self, stopped: bool) -> Result<()> {
+        if stopped {
+            return self.write(STOPPED, b"");
+        }
+        match unlinkat(&self.fd, STOPPED, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(errno) => Err(sys::Error::new("unlink", &self.file(STOPPED), errno).into()),
+        }
+    }
+
+    /// Whether somebody wants it stopped.
+    pub fn is_stopped(&self) -> bool {
+        accessat(&self.fd, STOPPED, Access::EXISTS, AtFlags::empty()).is_ok()
+    }
+
+    /// Takes the monitor's lock; says whether it was free.
+    pub(crate) fn lock_as_monitor(&self) -> bool {
+        flock(&self.fd, FlockOperation::NonBlockingLockExclusive).is_ok()
+    }
+
+    /// Whether a monitor lives.
+    pub fn has_monitor(&self) -> bool {
+        match flock(&self.fd, FlockOperation::NonBlockingLockShared) {
+            Ok(()) => {
+                let _ = flock(&self.fd, FlockOperation::Unlock);
+                false
+            }
+            Err(_) => true,
+        }
+    }
+
+    /// Waits until no monitor lives.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn wait_for_monitor(&self) -> Result<()> {
+        retry_on_intr(|| flock(&self.fd, FlockOperation::LockShared)).on("flock", &self.path)?;
+        let _ = flock(&self.fd, FlockOperation::Unlock);
+        Ok(())
+    }
+
+    /// Writes a file of the container's own, mode 0644: it may be mounted inside.
+    ///
+    /// # Errors
+    /// The kernel's, or a name that is not one component.
+    pub fn write_own_file(&self, name: &str, content: &[u8]) -> Result<()> {
+        if name.contains('/') || matches!(name, "" | "." | "..") {
+            return Err(Error::new(Kind::Bug, format!("{name:?} is not a file's name")));
+        }
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let path = self.file(name);
+        let made = openat(&self.fd, name, flags, Mode::from_raw_mode(0o644)).on("open", &path)?;
+        sys::rustix::fs::fchmod(&made, Mode::from_raw_mode(0o644)).on("fchmod", &path)?;
+        Ok(file::write_all(&made, content, &path)?)
+    }
+
+    fn read(&self, name: &str) -> Result<Option<Vec<u8>>> {
+        let path = self.file(name);
+        match file::open_at(&self.fd, name, OFlags::RDONLY | OFlags::NOFOLLOW, &path) {
+            Ok(opened) => Ok(Some(file::read_all(&opened, LARGEST, &path)?)),
+            Err(error) if error.errno == Errno::NOENT => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        let next = format!("{name}.next");
+        let path = self.file(name);
+        let _ = unlinkat(&self.fd, next.as_str(), AtFlags::empty());
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
+        let opened = file::open_at(&self.fd, &next, flags, &path)?;
+        file::write_all(&opened, bytes, &path)?;
+        renameat(&self.fd, next.as_str(), &self.fd, name).on("rename", &path)?;
+        Ok(())
+    }
+
+    fn read_json<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
+        let Some(text) = self.read(name)? else { return Ok(None) };
+        let parsed = serde_json::from_slice(&text);
+        parsed.map(Some).map_err(|error| {
+            Error::new(Kind::Bug, format!("{} is damaged: {error}", self.file(name)))
+        })
+    }
+
+    fn write_json<T: Serialize>(&self, name: &str, value: &T) -> Result<()> {
+        let text = serde_json::to_vec_pretty(value)
+            .map_err(|error| Error::new(Kind::Bug, format!("{name} cannot be written: {error}")))?;
+        self.write(name, &text)
+    }
+}

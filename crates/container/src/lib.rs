@@ -1,0 +1,38 @@
+//! People's containers: what is kept of one while it does not run, its log, and the small process that
+//! watches it while it does.
+//!
+//! ```text
+//!  DATA/containers/ID/   container.json  what it is (written by the command that made it)
+//!                        config.json     its OCI configuration
+//!                        ending.json     how it ended last (written by its monitor)
+//!                        container.log   what it printed, one JSON object a line
+//!                        attach.sock     where its monitor hands out its streams
+//!                        stopped         somebody asked it to stop: no restart
+//!                        rootfs layers files …
+//!  DATA/names/NAME       a link to its ID
+//! ```
+//!
+//! There is no daemon. The monitor may be killed: the container lives on, the engine's record says so,
+//! and every command asks the kernel. A monitor holds a lock on its container's directory for as long
+//! as it lives.
+#![no_std]
+#![forbid(unsafe_code)]
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+mod attach;
+mod directory;
+mod ending;
+mod log;
+mod monitor;
+mod outputs;
+mod settings;
+mod store;
+
+pub use attach::{Attached, Channel, Ended};
+pub use directory::Directory;
+pub use ending::Ending;
+pub use monitor::{main as monitor, start};
+pub use settings::{Overlay, RestartPolicy, Root, Settings};
+pub use store::Store;

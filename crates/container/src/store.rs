@@ -1,0 +1,220 @@
+//! All containers: by id, by name.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use engine::{Engine, Error, Kind, Result};
+use sys::error::OnCall;
+use sys::root::entry::Entry;
+use sys::rustix::fs::{
+    AtFlags, CWD, Mode, OFlags, RenameFlags, mkdirat, openat, readlinkat, renameat_with, symlinkat,
+    unlinkat,
+};
+use sys::{Errno, OwnedFd};
+
+use crate::directory::Directory;
+
+/// Where containers are kept.
+#[derive(Clone, Debug)]
+pub struct Store {
+    /// What outlives a restart of the machine.
+    pub data: String,
+    /// The engine, whose records do not.
+    pub engine: Engine,
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self {
+            data: String::from("/var/lib/stockade"),
+            engine: Engine { state_root: String::from("/run/stockade") },
+        }
+    }
+}
+
+impl Store {
+    /// Everything below one directory (`--root`).
+    pub fn below(root: &str) -> Self {
+        Self { data: root.into(), engine: Engine { state_root: format!("{root}/run") } }
+    }
+
+    /// Makes the directories that are missing.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn prepare(&self) -> Result<()> {
+        let mut at = 0;
+        while let Some(slash) = self.data[at + 1..].find('/').map(|found| at + 1 + found) {
+            let _ = mkdirat(CWD, &self.data[..slash], Mode::from_raw_mode(0o755));
+            at = slash;
+        }
+        for name in ["", "/containers", "/names"] {
+            let path = format!("{}{name}", self.data);
+            match mkdirat(CWD, path.as_str(), Mode::RWXU) {
+                Ok(()) | Err(Errno::EXIST) => {}
+                Err(errno) => return Err(sys::Error::new("mkdir", &path, errno).into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// The directory of the container with this id.
+    pub fn path(&self, id: &str) -> String {
+        format!("{}/containers/{id}", self.data)
+    }
+
+    /// Opens the container with this id.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub fn open(&self, id: &str) -> Result<Directory> {
+        Directory::open(&self.path(id)).map_err(|error| match error.kind {
+            Kind::Kernel(Errno::NOENT) => no_such(id),
+            _ => error,
+        })
+    }
+
+    /// The ids of all containers.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn ids(&self) -> Result<Vec<String>> {
+        let path = format!("{}/containers", self.data);
+        let mut ids: Vec<String> = match open_dir(&path)? {
+            Some(dir) => sys::root::entry::names(&dir, &path)?
+                .into_iter()
+                .filter_map(|name| String::from_utf8(name).ok())
+                .filter(|name| is_id(name))
+                .collect(),
+            None => Vec::new(),
+        };
+        ids.sort_unstable();
+        Ok(ids)
+    }
+
+    /// The id that a name, an id, or the unambiguous start of an id stands for.
+    ///
+    /// # Errors
+    /// `NotFound`, or `BadConfig` when several ids start so.
+    pub fn find(&self, given: &str) -> Result<String> {
+        if let Some(id) = self.named(given) {
+            return Ok(id);
+        }
+        if given.is_empty() || !given.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Err(no_such(given));
+        }
+        let mut found = self.ids()?.into_iter().filter(|id| id.starts_with(given));
+        match (found.next(), found.next()) {
+            (Some(id), None) => Ok(id),
+            (None, _) => Err(no_such(given)),
+            (Some(_), Some(_)) => {
+                Err(Error::new(Kind::BadConfig, format!("several containers' ids start with {given}")))
+            }
+        }
+    }
+
+    fn named(&self, name: &str) -> Option<String> {
+        spec::id::check(name).ok()?;
+        let link = readlinkat(CWD, self.name_path(name), Vec::new()).ok()?;
+        link.to_str().ok().filter(|id| is_id(id)).map(String::from)
+    }
+
+    fn name_path(&self, name: &str) -> String {
+        format!("{}/names/{name}", self.data)
+    }
+
+    /// Takes a name for a container: the link either is made by us, or somebody has the name.
+    ///
+    /// # Errors
+    /// `Busy` when the name is taken, `BadConfig` for what can be no name.
+    pub fn take_name(&self, name: &str, id: &str) -> Result<()> {
+        check_name(name)?;
+        let path = self.name_path(name);
+        match symlinkat(id, CWD, path.as_str()) {
+            Err(Errno::EXIST) => {
+                if self.named(name).is_none_or(|holder| self.open(&holder).is_ok()) {
+                    let holder = self.named(name).unwrap_or_default();
+                    let message = format!("the container name {name:?} is already in use by container {holder}");
+                    return Err(Error::new(Kind::Busy, message)
+                        .hint("remove or rename that container to be able to use the name again"));
+                }
+                // Its holder was killed before it had made its container, or after it had removed it.
+                let _ = unlinkat(CWD, path.as_str(), AtFlags::empty());
+                Ok(symlinkat(id, CWD, path.as_str()).on("symlink", &path)?)
+            }
+            other => Ok(other.on("symlink", &path)?),
+        }
+    }
+
+    /// Gives a name back, if it is this container's.
+    pub fn give_name_back(&self, name: &str, id: &str) {
+        if self.named(name).as_deref() == Some(id) {
+            let _ = unlinkat(CWD, self.name_path(name), AtFlags::empty());
+        }
+    }
+
+    /// Gives a container another name.
+    ///
+    /// # Errors
+    /// As [`Store::take_name`].
+    pub fn rename(&self, id: &str, to: &str) -> Result<()> {
+        check_name(to)?;
+        let directory = self.open(id)?;
+        let mut settings = directory.settings()?;
+        let (old, new) = (self.name_path(&settings.name), self.name_path(to));
+        match renameat_with(CWD, old.as_str(), CWD, new.as_str(), RenameFlags::NOREPLACE) {
+            Ok(()) => {}
+            Err(Errno::EXIST) => {
+                return Err(Error::new(Kind::Busy, format!("the container name {to:?} is already in use")));
+            }
+            Err(errno) => return Err(sys::Error::new("rename", &old, errno).into()),
+        }
+        settings.name = to.into();
+        directory.write_settings(&settings)
+    }
+
+    /// Removes a container's directory and name. It must not run.
+    ///
+    /// # Errors
+    /// The kernel's; what could be removed is gone.
+    pub fn remove(&self, id: &str) -> Result<()> {
+        let path = self.path(id);
+        let name = self.open(id).and_then(|directory| directory.settings()).map(|s| s.name);
+        let parent = format!("{}/containers", self.data);
+        if let Some(parent) = open_dir(&parent)? {
+            let entry = Entry::named(&parent, id.as_bytes())?;
+            entry.remove_tree().map_err(|error| Error::from(error).at(&path))?;
+        }
+        if let Ok(name) = name {
+            self.give_name_back(&name, id);
+        }
+        Ok(())
+    }
+}
+
+fn open_dir(path: &str) -> Result<Option<OwnedFd>> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    match openat(CWD, path, flags, Mode::empty()) {
+        Ok(dir) => Ok(Some(dir)),
+        Err(Errno::NOENT) => Ok(None),
+        Err(errno) => Err(sys::Error::new("open", path, errno).into()),
+    }
+}
+
+fn is_id(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+fn check_name(name: &str) -> Result<()> {
+    let right = spec::id::check(name).is_ok() && !name.starts_with('_') && !name.contains('+');
+    if right && name.len() > 1 {
+        return Ok(());
+    }
+    let message = format!("invalid container name {name:?}: only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed");
+    Err(Error::new(Kind::BadConfig, message))
+}
+
+fn no_such(given: &str) -> Error {
+    Error::new(Kind::NotFound, format!("no such container: {given}"))
+}
