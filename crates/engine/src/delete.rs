@@ -1,5 +1,7 @@
 //! `delete`: a container that has ended, or (by force) one that has not.
 
+use alloc::string::String;
+
 use plan::HookKind;
 use spec::Spec;
 use spec::state::Status;
@@ -42,9 +44,11 @@ impl Engine {
         remove(&dir, &record)
     }
 
-    /// Without a record only what carries the container's name can be found: its default cgroups.
+    /// Without a record only what the configuration's copy names can be found, or else what carries
+    /// the container's name: its cgroups.
     fn remove_damaged(&self, dir: &StateDir) -> Result<()> {
-        let path = alloc::format!("/stockade/{}", dir.id);
+        let path = likely_cgroup(dir)?;
+        let shared = path.matches('/').count().saturating_sub(1);
         let layout = cgroup::Layout::find_all()?;
         let mut record = Record::new(&dir.id);
         record.cgroups = layout
@@ -56,7 +60,7 @@ impl Engine {
                 version,
                 mount: hierarchy.mount.clone().into_owned(),
                 path: path.clone(),
-                shared: 1,
+                shared,
                 controllers: Default::default(),
             })
             .filter(|record| sys::file::open(&record.leaf().dir(), sys::rustix::fs::OFlags::PATH).is_ok())
@@ -64,6 +68,15 @@ impl Engine {
         let errors = teardown::teardown(dir, &record, None);
         errors.into_iter().next().map_or(Ok(()), Err)
     }
+}
+
+/// Where a container without a record has its cgroups.
+fn likely_cgroup(dir: &StateDir) -> Result<String> {
+    let config = dir.read_config().unwrap_or_default();
+    let spec = Spec::parse(&config).ok();
+    let linux = spec.as_ref().and_then(|spec| spec.linux.as_ref());
+    let asked = linux.and_then(|linux| linux.cgroups_path.as_deref());
+    Ok(cgroup::layout::place(asked, crate::options::CGROUP_PARENT, &dir.id)?)
 }
 
 /// Kills, removes, and runs the hooks of the end.

@@ -6,7 +6,7 @@ use alloc::format;
 use alloc::vec::Vec;
 
 use cgroup::Group;
-use plan::{Answer, HostAct, Launch, Slot, Slots, Step};
+use plan::{Answer, ChildAct, HostAct, Launch, Slot, Slots, Step};
 use sys::launch::{self, Started};
 use sys::rustix::fs::{CWD, Mode, OFlags, openat};
 use sys::rustix::net::SocketType;
@@ -118,6 +118,7 @@ pub(crate) struct Launching<'p, 'a> {
     pub spawned: Option<Spawned>,
     pub terminal: Option<OwnedFd>,
     unanswered: bool,
+    answered: usize,
 }
 
 impl<'p, 'a> Launching<'p, 'a> {
@@ -132,6 +133,7 @@ impl<'p, 'a> Launching<'p, 'a> {
             spawned: None,
             terminal: None,
             unanswered: false,
+            answered: 0,
         }
     }
 
@@ -298,17 +300,38 @@ impl<'p, 'a> Launching<'p, 'a> {
         Ok(())
     }
 
-    /// For crash tests: waits until the child holds at a step, and dies there.
+    /// For crash tests: waits until the child holds at the step that was asked for, and dies there.
+    /// Returns when the child waits for us or for `start` before that.
     fn watch_fault(&self) {
         let (Fault::KillAtChild(step), Some(spawned)) = (self.prepared.options.fault, &self.spawned) else {
             return;
         };
-        while Report::read(&spawned.script).is_some_and(|report| report.step <= step && report.errno == 0) {
-            if process::wait_ended(&spawned.started.pidfd, Some(1)) == Ok(true) {
+        let meeting = self.next_meeting();
+        // Reports count from 1.
+        while let Some(report) = Report::read(&spawned.script).filter(|report| report.errno == 0) {
+            if report.step > step {
+                let _ = kill_process(getpid(), Signal::KILL);
+            }
+            let ended = process::wait_ended(&spawned.started.pidfd, Some(1)) == Ok(true);
+            if ended || meeting.is_some_and(|meeting| report.step > meeting) {
                 return;
             }
         }
-        let _ = kill_process(getpid(), Signal::KILL);
+    }
+
+    /// The child's next step, counted from 0, at which it waits for somebody.
+    fn next_meeting(&self) -> Option<u32> {
+        let waits = |act: &ChildAct<'_>| {
+            matches!(
+                act,
+                ChildAct::Ask(_)
+                    | ChildAct::Terminal { .. }
+                    | ChildAct::Seccomp { listener: true, .. }
+                    | ChildAct::WaitStart
+            )
+        };
+        let mut meetings = (0u32..).zip(&self.prepared.plan.child).filter(|(_, step)| waits(&step.act));
+        meetings.nth(self.answered).map(|(index, _)| index)
     }
 
     /// Receives the child's request, which must be the one that the plan has next.
@@ -343,6 +366,8 @@ impl<'p, 'a> Launching<'p, 'a> {
     fn finish_answer(&mut self) -> Result<()> {
         if let (true, Some(Spawned { socket: Some(socket), .. })) = (self.unanswered, &self.spawned) {
             socket::send(socket, &0i32.to_ne_bytes(), &[])?;
+            self.answered += 1;
+            self.watch_fault();
         }
         self.unanswered = false;
         Ok(())

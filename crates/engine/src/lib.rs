@@ -31,7 +31,7 @@ mod teardown;
 
 pub use create::{Launched, plan_of, run_or_create, timestamp_now};
 pub use error::{Error, Kind, Result};
-pub use exec::ExecOptions;
+pub use exec::{ExecOptions, Executed};
 pub use options::{Options, Terminal};
 pub use plan;
 pub use record::{Record, Status};

@@ -80,23 +80,33 @@ fn command_error(plan: &Plan<'_>, act: &ChildAct<'_>, errno: Errno) -> Option<Er
     if !matches!(act, ChildAct::Find { .. } | ChildAct::Exec { .. }) {
         return None;
     }
+    Some(match act {
+        ChildAct::Exec { .. } => not_executed(name, errno),
+        _ if errno == Errno::NOENT && !name.contains('/') => {
+            let message = format!("exec: {name:?}: executable file not found in $PATH");
+            Error::new(Kind::CommandNotFound, message)
+        }
+        _ => no_command(name, errno),
+    })
+}
+
+fn no_command(name: &str, errno: Errno) -> Error {
     let kind = match errno {
         Errno::NOENT | Errno::NOTDIR => Kind::CommandNotFound,
         _ => Kind::CommandNotRunnable,
     };
-    if errno == Errno::NOENT && !name.contains('/') {
-        let message = format!("exec: {name:?}: executable file not found in $PATH");
-        return Some(Error::new(kind, message));
+    let words = describe(errno).1.chars();
+    let lower: String = words.clone().take(1).flat_map(char::to_lowercase).chain(words.skip(1)).collect();
+    Error::new(kind, format!("exec {name}: {lower}"))
+}
+
+/// A program that was found, but which execve refused.
+fn not_executed(name: &str, errno: Errno) -> Error {
+    let error = no_command(name, errno);
+    if errno == Errno::NOENT {
+        return error.hint("the file is there; its interpreter (#! line or dynamic loader) is not");
     }
-    let words = describe(errno).1;
-    let lower: String = words.chars().take(1).flat_map(char::to_lowercase).chain(words.chars().skip(1)).collect();
-    let error = Error::new(kind, format!("exec {name}: {lower}"));
-    Some(match act {
-        ChildAct::Exec { .. } if errno == Errno::NOENT => {
-            error.hint("the file is there; its interpreter (#! line or dynamic loader) is not")
-        }
-        _ => error,
-    })
+    error
 }
 
 fn hint(act: &ChildAct<'_>, errno: Errno, at: u32) -> Option<&'static str> {
@@ -132,10 +142,7 @@ pub(crate) fn check_script(script: impl AsFd, spec: &spec::Spec<'_>) -> crate::e
     let program = spec.process.as_ref().and_then(|process| process.args.first());
     let program = program.map_or("", |program| program.as_str());
     Err(match code_of(&script, report.step) {
-        Some(child::op::Code::Exec) => {
-            let kind = if errno == Errno::NOENT { Kind::CommandNotFound } else { Kind::CommandNotRunnable };
-            Error::new(kind, format!("exec {program}: {words} ({name})"))
-        }
+        Some(child::op::Code::Exec) => not_executed(program, errno),
         Some(code) => {
             Error::new(Kind::Kernel(errno), format!("the container's last steps: {code:?}: {words} ({name})"))
         }

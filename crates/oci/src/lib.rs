@@ -27,6 +27,7 @@ use alloc::vec::Vec;
 use engine::{Error, Kind, Result};
 
 pub use arguments::Arguments;
+pub use run::{forward_until_end, plan};
 
 /// What a command comes to.
 #[derive(Debug)]

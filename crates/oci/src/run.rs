@@ -1,5 +1,7 @@
 //! `create` and `run`.
 
+use alloc::string::String;
+
 use engine::{Launched, Options, Result, Terminal, run_or_create};
 use plan::Act;
 use spec::Spec;
@@ -10,7 +12,7 @@ use sys::signal::{Set, Signals};
 
 use crate::arguments::Arguments;
 use crate::global::Global;
-use crate::{Library, Success, bundle};
+use crate::{Library, Success, bundle, usage};
 
 #[derive(Default)]
 struct Given<'a> {
@@ -52,7 +54,7 @@ fn parse<'a>(verb: &'static str, arguments: &mut Arguments<'a>) -> Result<Given<
 }
 
 impl<'a> Given<'a> {
-    fn options(&self, bundle: &'a bundle::Bundle, spec: &'a Spec<'a>) -> Options<'a> {
+    fn options(&self, bundle: &'a bundle::Bundle, spec: &'a Spec<'a>) -> Result<Options<'a>> {
         let mut options = Options::new(self.id, &bundle.path, spec, &bundle.config);
         options.pid_file = self.pid_file;
         options.no_pivot = self.no_pivot;
@@ -60,9 +62,10 @@ impl<'a> Given<'a> {
         options.preserve_fds = self.preserve_fds;
         options.terminal = self.console_socket.map_or(Terminal::None, Terminal::Socket);
         if let Some(fault) = self.fault {
-            options.fault = engine::fault::Fault::parse(fault).unwrap_or_default();
+            let nonsense = || usage(alloc::format!("--fault: {fault:?} is no fault"));
+            options.fault = engine::fault::Fault::parse(fault).ok_or_else(nonsense)?;
         }
-        options
+        Ok(options)
     }
 }
 
@@ -71,8 +74,34 @@ pub(crate) fn create(global: &Global<'_>, arguments: &mut Arguments<'_>) -> Resu
     let given = parse("create", arguments)?;
     let bundle = bundle::read(given.bundle, given.config)?;
     let spec = Spec::parse(&bundle.config)?;
-    run_or_create(&global.engine, &given.options(&bundle, &spec), Act::Create, |_| Ok(()))?;
+    run_or_create(&global.engine, &given.options(&bundle, &spec)?, Act::Create, |_| Ok(()))?;
     Ok(Success::default())
+}
+
+/// The plan of `run` or `create` and their words, handed to `render`; nothing is done.
+///
+/// # Errors
+/// As the command's own, up to the plan.
+pub fn plan(
+    words: &[&str],
+    render: &mut dyn FnMut(&plan::Plan<'_>) -> String,
+) -> Result<String> {
+    let mut arguments = Arguments::new(words);
+    let global = crate::global::parse(&mut arguments)?;
+    let (verb, act) = match arguments.word() {
+        Some("run") => ("run", Act::Run),
+        Some("create") => ("create", Act::Create),
+        _ => return Err(crate::usage("plan oci: only run and create have a plan")),
+    };
+    let given = parse(verb, &mut arguments)?;
+    let bundle = bundle::read(given.bundle, given.config)?;
+    let spec = Spec::parse(&bundle.config)?;
+    let mut options = given.options(&bundle, &spec)?;
+    let terminal = spec.process.as_ref().is_some_and(|process| process.terminal);
+    if terminal && verb == "run" && !given.detach && given.console_socket.is_none() {
+        options.terminal = Terminal::Caller;
+    }
+    engine::plan_of(&global.engine, &options, act, |plan| Ok(render(plan)))
 }
 
 /// `run`.
@@ -84,7 +113,7 @@ pub(crate) fn run(
     let given = parse("run", arguments)?;
     let bundle = bundle::read(given.bundle, given.config)?;
     let spec = Spec::parse(&bundle.config)?;
-    let mut options = given.options(&bundle, &spec);
+    let mut options = given.options(&bundle, &spec)?;
     if given.detach {
         options.await_exec = true;
         run_or_create(&global.engine, &options, Act::Run, |_| Ok(()))?;
@@ -127,7 +156,7 @@ fn forward(launched: &mut Launched<'_, '_>, signals: &Signals) -> Result<i32> {
 }
 
 /// Waits for a process's end; signals that we get are for it.
-pub(crate) fn forward_until_end(pidfd: &sys::OwnedFd, signals: &Signals) -> Result<()> {
+pub fn forward_until_end(pidfd: &sys::OwnedFd, signals: &Signals) -> Result<()> {
     loop {
         let mut polled = [PollFd::new(pidfd, PollFlags::IN), PollFd::new(signals, PollFlags::IN)];
         retry_on_intr(|| poll(&mut polled, None)).map_err(|errno| sys::Error::new("poll", "", errno))?;

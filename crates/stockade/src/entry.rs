@@ -51,13 +51,14 @@ unsafe extern "C" fn stockade_start() -> ! {
 unsafe extern "C" fn early(stack: *const usize) {
     // SAFETY: the kernel puts argc and argc pointers to texts there, which live as long as the process.
     let words = unsafe { first_words(stack) };
-    if !is_oci(&words) {
+    let kind = kind(&words);
+    if kind == Early::No {
         heap::library_is_there();
         return;
     }
     // SAFETY: as above.
     let all = unsafe { all_words(stack) };
-    if let Some(code) = all.and_then(|all| crate::oci_early(&all)) {
+    if let Some(code) = all.and_then(|all| run_early(kind, &all)) {
         sys::exit(code);
     }
     // The command has to be run again with the library. What was allocated is left where it is.
@@ -85,9 +86,33 @@ unsafe fn all_words(stack: *const usize) -> Option<Vec<&'static str>> {
     }
 }
 
-/// Whether these words are an OCI command: `stockade oci …`, or the program's name is a runtime's.
-pub(crate) fn is_oci(words: &[&str]) -> bool {
-    words.get(1) == Some(&"oci") || words.first().is_some_and(|name| is_runtime(name))
+/// What runs before the library.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Early {
+    /// An OCI command: `stockade oci …`, or the program's name is a runtime's.
+    Oci,
+    /// A container's monitor, which is to be small for as long as the container lives.
+    Monitor,
+    /// Nothing: it is a command for people.
+    No,
+}
+
+/// What these words are, by the first two of them.
+pub(crate) fn kind(words: &[&str]) -> Early {
+    match words {
+        [name, ..] if is_runtime(name) => Early::Oci,
+        [_, "oci", ..] => Early::Oci,
+        [_, "monitor", ..] => Early::Monitor,
+        _ => Early::No,
+    }
+}
+
+fn run_early(kind: Early, words: &[&str]) -> Option<i32> {
+    match kind {
+        Early::Oci => crate::oci::early(words),
+        Early::Monitor => Some(container::monitor(words.get(2..)?)),
+        Early::No => None,
+    }
 }
 
 /// Whether the program was called by the name of a runtime.

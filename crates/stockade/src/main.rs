@@ -1,20 +1,37 @@
 //! The binary: dispatch by program name and verb, and all printing.
+#![deny(unsafe_code)]
 
-#[allow(dead_code, unused_imports, reason = "main is being written")]
+mod app;
 mod cli;
 mod entry;
 mod oci;
-#[allow(dead_code, reason = "main is being written")]
 mod output;
-#[allow(dead_code, reason = "main is being written")]
 mod terminal;
 
-use oci::oci_early;
+use entry::Early;
 
 fn main() {
     let words: Vec<String> = std::env::args().collect();
-    let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    if entry::is_oci(&words) {
-        std::process::exit(oci::run(&words));
+    let plain: Vec<&str> = words.iter().map(String::as_str).collect();
+    let code = match entry::kind(&plain) {
+        Early::Oci => oci::run(&plain),
+        Early::Monitor => container::monitor(plain.get(2..).unwrap_or(&[])),
+        Early::No => manage(words.get(1..).unwrap_or(&[])),
+    };
+    terminal::give_back();
+    std::process::exit(code);
+}
+
+fn manage(words: &[String]) -> i32 {
+    match cli::parse(words) {
+        Ok(request) => app::act(request),
+        Err(cli::Refusal::Page(page)) => {
+            print!("{page}");
+            0
+        }
+        Err(cli::Refusal::Mistake(line)) => {
+            eprintln!("stockade: {line}");
+            cli::MISTAKE_CODE.into()
+        }
     }
 }

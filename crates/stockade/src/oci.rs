@@ -1,10 +1,15 @@
 //! The OCI commands' way to the process's own descriptors.
 
 use ::oci::{Library, Outcome};
+use sys::error::OnCall;
 use sys::file::write_all;
-use sys::stdio;
+use sys::rustix::termios::{Winsize, tcsetwinsize};
+use sys::{AsFd, OwnedFd, stdio};
 
 use crate::entry;
+use crate::terminal::detach::DetachKeys;
+use crate::terminal::relay::{self, Events, Input, Relay, Streams, User};
+use crate::terminal::{Raw, give_back, is_terminal};
 
 /// The words after `stockade oci`, or after the runtime's name.
 fn own_words<'w, 'a>(words: &'w [&'a str]) -> &'w [&'a str] {
@@ -13,7 +18,7 @@ fn own_words<'w, 'a>(words: &'w [&'a str]) -> &'w [&'a str] {
 }
 
 /// Runs a command before the C library is there: its exit status, or none when it takes the library.
-pub(crate) fn oci_early(words: &[&str]) -> Option<i32> {
+pub(crate) fn early(words: &[&str]) -> Option<i32> {
     match ::oci::main(own_words(words), None) {
         Outcome::Done { code, out, err } => Some(print(code, &out, err)),
         Outcome::NeedsLibrary => None,
@@ -41,7 +46,45 @@ fn print(code: i32, out: &[u8], err: Option<String>) -> i32 {
 struct Attendant;
 
 impl Library for Attendant {
-    fn attend(&self, _master: sys::OwnedFd, _pidfd: &sys::OwnedFd) -> Result<i32, String> {
-        Err("terminals are not attended yet".into())
+    fn attend(&self, master: OwnedFd, pidfd: &OwnedFd) -> Result<i32, String> {
+        carry(master, pidfd).map_err(|error| error.to_string())
+    }
+}
+
+/// Copies between the user's streams and a terminal until its process ends. The exit status is the
+/// engine's to tell.
+fn carry(master: OwnedFd, pidfd: &OwnedFd) -> sys::Result<i32> {
+    let raw = is_terminal(sys::stdio::input());
+    let signals = relay::signals(raw)?;
+    let raw = if raw { Some(Raw::enter(sys::stdio::input())?) } else { None };
+    let dup = || master.as_fd().try_clone_to_owned().on("dup", "terminal");
+    let streams = Streams { input: Some(Input::Terminal(dup()?)), output: Some(dup()?), error: None };
+    let none = DetachKeys::parse("").map_err(|_| sys::Error::new("detach keys", "", sys::Errno::INVAL))?;
+    let relay = Relay {
+        signals: &signals,
+        raw: raw.as_ref(),
+        detach: none,
+        forward: true,
+        process: Some(pidfd.as_fd()),
+    };
+    let mut events = Target { pidfd: pidfd.as_fd(), window: master.as_fd() };
+    relay.run(User::standard(true), streams, &mut events)?;
+    give_back();
+    Ok(0)
+}
+
+struct Target<'t> {
+    pidfd: sys::BorrowedFd<'t>,
+    window: sys::BorrowedFd<'t>,
+}
+
+impl Events for Target<'_> {
+    fn signal(&mut self, number: i32) -> sys::Result<()> {
+        sys::process::send(self.pidfd, number).map(drop)
+    }
+
+    fn resized(&mut self, size: Winsize) -> sys::Result<()> {
+        let _ = tcsetwinsize(self.window, size);
+        Ok(())
     }
 }

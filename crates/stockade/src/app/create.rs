@@ -1,0 +1,294 @@
+//! Making a container: root, configuration, directory, name.
+
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::path::Path;
+
+use container::{Directory, Overlay, RestartPolicy, Root, Settings, Store};
+use front::app::value::namespace::{Net, Userns};
+use front::app::value::restart::Restart;
+use front::app::{
+    Accounts, Asked, Base, Extras, Lowered, Machine, RunOptions, Storage, classify, host_root, lower,
+};
+use image::ImageConfig;
+
+use super::containers::Running;
+use super::failure::{Failure, Outcome};
+use super::{names, user_range};
+use crate::output::progress::Progress;
+
+/// A container that was made.
+pub(crate) struct Made {
+    pub(crate) id: String,
+    pub(crate) directory: Directory,
+    pub(crate) settings: Settings,
+}
+
+/// A container that could be made: nothing of it exists yet but its image's layers.
+pub(crate) struct Planned {
+    pub(crate) id: String,
+    pub(crate) lowered: Lowered,
+    pub(crate) settings: Settings,
+    /// Upper and work directories below the container's own, each with the directory whose mode and owner the upper
+    /// one takes.
+    uppers: Vec<([String; 2], String)>,
+    image: Option<(image::Store, image::Image)>,
+}
+
+/// `create`.
+pub(crate) fn create(store: &Store, options: &RunOptions) -> Outcome<Made> {
+    store.prepare()?;
+    let mut planned = plan(store, options)?;
+    for note in &planned.lowered.extras.notes {
+        eprintln!("stockade: note: {note}");
+    }
+    let id = planned.id.clone();
+    take_name(store, &mut planned)?;
+    let path = store.path(&id);
+    let made = write(&path, &mut planned).and_then(|directory| {
+        write_cidfile(&planned)?;
+        Ok(directory)
+    });
+    match made {
+        Ok(directory) => Ok(Made { id, directory, settings: planned.settings }),
+        Err(failure) => {
+            let _ = store.remove(&id);
+            store.give_name_back(&planned.settings.name, &id);
+            unpin(&planned);
+            Err(failure)
+        }
+    }
+}
+
+fn unpin(planned: &Planned) {
+    if let Some((images, _)) = &planned.image {
+        let _ = images.unpin(&planned.id);
+    }
+}
+
+/// Lowers the options. The image of ROOT is imported, where it is not in the store yet; else nothing
+/// changes.
+pub(crate) fn plan(store: &Store, options: &RunOptions) -> Outcome<Planned> {
+    let id = names::new_id()?;
+    let dir = store.path(&id);
+    let machine = Machine::read(&id, &dir)?;
+    let root = classify(&options.root, &machine)?;
+    let (storage, image) = storage(store, options, &root, &dir)?;
+    let accounts = Accounts::read(&storage)
+        .map_err(|fault| Failure::from(fault.at(format!("ROOT {}", options.root))))?;
+    let asked = Asked {
+        options,
+        image: image.as_ref().map(|(_, image)| &image.config as &ImageConfig),
+        storage: &storage,
+        accounts: &accounts,
+        machine: &machine,
+        containers: &Running(store),
+    };
+    let mut lowered = lower(&asked)?;
+    if let Userns::Auto { size } = lowered.extras.userns {
+        lowered.set_user_range(user_range::pick(store, size)?);
+    }
+    let (settings, uppers) = settings(&id, options, &lowered, &storage)?;
+    let settings = Settings {
+        image_digest: image.as_ref().map(|(_, image)| image.digest.to_string()),
+        ..settings
+    };
+    Ok(Planned { id, lowered, settings, uppers, image })
+}
+
+type Imported = Option<(image::Store, image::Image)>;
+
+fn storage(
+    store: &Store,
+    options: &RunOptions,
+    root: &front::app::Root,
+    dir: &str,
+) -> Outcome<(Storage, Imported)> {
+    let images = || image::Store::open(Path::new(&format!("{}/images", store.data)));
+    Ok(match root {
+        front::app::Root::Host => {
+            let templates = format!("{}/templates", store.data);
+            (host_root(Path::new(&templates), Path::new(dir))?, None)
+        }
+        front::app::Root::Directory(path) if options.ephemeral => {
+            let storage = Storage::layers(vec![path.clone()]);
+            storage.check_upper(Path::new(dir))?;
+            (storage, None)
+        }
+        front::app::Root::Directory(path) => (Storage::directory(path), None),
+        front::app::Root::OciLayout { path, reference }
+        | front::app::Root::Archive { path, reference } => {
+            let images = images()?;
+            let request = image::Request {
+                reference: reference.as_deref(),
+                ..image::Request::of(Path::new(path))
+            };
+            let image = images.import(request, &mut Bar::default())?;
+            let layers = image.layers.iter().map(|layer| layer.to_string_lossy().into_owned()).collect();
+            (Storage::layers(layers), Some((images, image)))
+        }
+    })
+}
+
+/// The bar of an import; there is none where nothing is unpacked.
+#[derive(Default)]
+struct Bar(Option<Progress>);
+
+impl image::Progress for Bar {
+    fn bytes(&mut self, done: u64, total: u64) {
+        self.0.get_or_insert_with(|| Progress::new("unpacking", Some(total))).at(done);
+    }
+
+    fn note(&mut self, text: &str) {
+        eprintln!("stockade: note: {}", crate::output::table::harmless(text));
+    }
+}
+
+type Uppers = Vec<([String; 2], String)>;
+
+fn settings(
+    id: &str,
+    options: &RunOptions,
+    lowered: &Lowered,
+    storage: &Storage,
+) -> Outcome<(Settings, Uppers)> {
+    let extras = &lowered.extras;
+    let overlay_root = matches!(storage.base, Base::Overlay(_));
+    let own_users = !matches!(extras.userns, Userns::Host);
+    if own_users && (overlay_root || !storage.overlays.is_empty()) {
+        return Err(Failure {
+            code: None,
+            message: "--userns: not built yet for copy-on-write roots (host, images, --ephemeral)".into(),
+            hint: Some("a directory as ROOT works: its owners are translated by an idmapped mount".into()),
+        });
+    }
+    let mut mounts = storage.overlay_mounts(if extras.auto_remove { "volatile" } else { "" }).into_iter();
+    let mut uppers = Vec::new();
+    let mut lowers = storage.overlays.iter().map(|overlay| top(&overlay.lower));
+    let root = match &storage.base {
+        Base::Directory(path) => Root::Directory(path.clone()),
+        Base::Overlay(layers) => {
+            let mount = mounts.next().ok_or_else(|| Failure::new("an overlay without a mount"))?;
+            uppers.push((mount.directories, top(layers)));
+            Root::Overlay { options: mount.options }
+        }
+    };
+    let overlays = mounts
+        .map(|mount| {
+            uppers.push((mount.directories, lowers.next().unwrap_or_default()));
+            Overlay { target: mount.target, options: mount.options }
+        })
+        .collect();
+    let linux = lowered.spec.linux.as_ref();
+    let range = linux.and_then(|linux| linux.uid_mappings.first()).map(|map| (map.host, map.size));
+    let settings = Settings {
+        id: id.to_owned(),
+        name: extras.name.clone().unwrap_or_default(),
+        created: engine::timestamp_now(),
+        image: extras.root.clone(),
+        root,
+        overlays,
+        translate_root: own_users,
+        user_range: range.filter(|_| own_users),
+        options: serde_json::to_value(options).map_err(|error| Failure::new(error.to_string()))?,
+        ..of_extras(extras)
+    };
+    Ok((settings, uppers))
+}
+
+fn top(layers: &[String]) -> String {
+    layers.first().cloned().unwrap_or_default()
+}
+
+fn of_extras(extras: &Extras) -> Settings {
+    Settings {
+        tty: extras.tty,
+        interactive: extras.interactive,
+        input_once: extras.interactive && !extras.detach,
+        init: extras.init,
+        loopback: !matches!(extras.net, Net::Host),
+        auto_remove: extras.auto_remove,
+        ephemeral: extras.ephemeral,
+        restart: match extras.restart {
+            Restart::No => RestartPolicy::No,
+            Restart::OnFailure { max } => RestartPolicy::OnFailure(max),
+            Restart::Always => RestartPolicy::Always,
+            Restart::UnlessStopped => RestartPolicy::UnlessStopped,
+        },
+        stop_signal: extras.stop_signal,
+        stop_timeout: extras.stop_timeout,
+        labels: extras.labels.clone(),
+        ..Settings::default()
+    }
+}
+
+/// Takes the name that was asked for, or one that is made of the id.
+fn take_name(store: &Store, planned: &mut Planned) -> Outcome<()> {
+    if !planned.settings.name.is_empty() {
+        return Ok(store.take_name(&planned.settings.name, &planned.id)?);
+    }
+    for attempt in 0..16 {
+        let name = names::name_of(&planned.id, attempt);
+        match store.take_name(&name, &planned.id) {
+            Ok(()) => {
+                planned.settings.name = name;
+                return Ok(());
+            }
+            Err(error) if error.kind == engine::Kind::Busy => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    planned.settings.name = format!("c{}", &planned.id[..12]);
+    Ok(store.take_name(&planned.settings.name, &planned.id)?)
+}
+
+/// Writes the container's directory; `container.json` last, as what makes it one.
+fn write(path: &str, planned: &mut Planned) -> Outcome<Directory> {
+    let directory = Directory::make(path)?;
+    if let Some((images, image)) = &planned.image {
+        images.pin(image, &planned.id)?;
+    }
+    let root = match &planned.settings.root {
+        Root::Directory(path) => path.clone(),
+        Root::Overlay { .. } => {
+            let mountpoint = directory.file("rootfs");
+            make_dir(&mountpoint)?;
+            mountpoint
+        }
+    };
+    if let Some(spec_root) = &mut planned.lowered.spec.root {
+        spec_root.path = root.into();
+    }
+    for ([upper, work], lower) in &planned.uppers {
+        make_dir(&directory.file(upper))?;
+        make_dir(&directory.file(work))?;
+        take_after(&directory.file(upper), lower)?;
+    }
+    for file in &planned.lowered.extras.files {
+        directory.write_own_file(&file.name, file.content.as_bytes())?;
+    }
+    directory.write_config(&planned.lowered.spec.to_json())?;
+    directory.write_settings(&planned.settings)?;
+    Ok(directory)
+}
+
+fn make_dir(path: &str) -> Outcome<()> {
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.map_err(|error| Failure::new(format!("mkdir {path}: {error}")))
+}
+
+/// The upper directory is what the container sees as the merged one.
+fn take_after(upper: &str, lower: &str) -> Outcome<()> {
+    let failed = |error: std::io::Error| Failure::new(format!("{upper}: {error}"));
+    let like = std::fs::metadata(lower).map_err(|error| Failure::new(format!("{lower}: {error}")))?;
+    std::os::unix::fs::chown(upper, Some(like.uid()), Some(like.gid())).map_err(failed)?;
+    let mode = std::fs::Permissions::from_mode(like.mode() & 0o7777);
+    std::fs::set_permissions(upper, mode).map_err(failed)
+}
+
+fn write_cidfile(planned: &Planned) -> Outcome<()> {
+    let Some(path) = &planned.lowered.extras.cidfile else { return Ok(()) };
+    let made = std::fs::OpenOptions::new().write(true).create_new(true).open(path);
+    let failed = |error: std::io::Error| Failure::new(format!("--cidfile {path}: {error}"));
+    let mut file = made.map_err(failed)?;
+    std::io::Write::write_all(&mut file, planned.id.as_bytes()).map_err(failed)
+}

@@ -1,0 +1,280 @@
+//! `start stop kill restart pause unpause rm wait`.
+
+use std::time::Duration;
+
+use container::{Channel, Directory, Ending, Settings, Store};
+use engine::Status;
+use sys::process;
+use sys::rustix::process::Pid;
+
+use super::attach::{Left, Seat, Wish};
+use super::failure::{Failure, Outcome};
+use crate::cli;
+
+/// A container that a command names.
+struct Named {
+    id: String,
+    directory: Directory,
+    settings: Settings,
+}
+
+fn named(store: &Store, given: &str) -> Outcome<Named> {
+    let id = store.find(given)?;
+    let directory = store.open(&id)?;
+    let settings = directory.settings()?;
+    Ok(Named { id, directory, settings })
+}
+
+/// Does `act` for every container, and prints the names of those that it was done for. The first
+/// failure decides, but none keeps the others from their turn.
+fn each(store: &Store, given: &[String], act: impl Fn(&Named) -> Outcome<()>) -> Outcome<()> {
+    let mut first = None;
+    for name in given {
+        match named(store, name).and_then(|container| act(&container)) {
+            Ok(()) => println!("{name}"),
+            Err(failure) if first.is_none() => first = Some(failure),
+            Err(failure) => eprintln!("{failure}"),
+        }
+    }
+    first.map_or(Ok(()), Err)
+}
+
+/// What the engine knows of a container that runs, or has run and was not cleaned up after.
+fn runtime(store: &Store, id: &str) -> Outcome<Option<(engine::Record, Status)>> {
+    match store.engine.inspect(id) {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.kind == engine::Kind::NotFound => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Removes what a monitor that was killed left of a container that has ended.
+fn mend(store: &Store, container: &Named) -> Outcome<()> {
+    let left = match runtime(store, &container.id) {
+        Ok(found) => found.map(|(_, status)| status),
+        Err(_) => Some(Status::Stopped),
+    };
+    if matches!(left, Some(Status::Stopped)) && !container.directory.has_monitor() {
+        store.engine.delete(&container.id, true)?;
+        let ending = container.directory.ending()?.unwrap_or_default();
+        let finished = engine::timestamp_now();
+        container.directory.write_ending(&Ending { code: None, finished, restarting: false, ..ending })?;
+    }
+    Ok(())
+}
+
+/// `start`.
+pub(crate) fn start(store: &Store, request: &cli::Start) -> Outcome<i32> {
+    if request.attach || request.interactive {
+        return start_attached(store, request);
+    }
+    each(store, &request.containers, |container| {
+        mend(store, container)?;
+        if runtime(store, &container.id)?.is_some() {
+            return Ok(());
+        }
+        container.directory.set_stopped(false)?;
+        container::start(store, &container.id, false)?;
+        Ok(())
+    })?;
+    Ok(0)
+}
+
+fn start_attached(store: &Store, request: &cli::Start) -> Outcome<i32> {
+    let [given] = request.containers.as_slice() else {
+        return Err(Failure::new("start --attach: takes one container"));
+    };
+    let container = named(store, given)?;
+    mend(store, &container)?;
+    if runtime(store, &container.id)?.is_some() {
+        return Err(Failure::new(format!("container {given} runs already: use attach")));
+    }
+    let wish = Wish {
+        id: &container.id,
+        tty: container.settings.tty,
+        input: request.interactive && container.settings.interactive,
+        keys: request.detach_keys.as_deref(),
+        forward: request.sig_proxy.as_deref() != Some("false"),
+    };
+    let seat = Seat::take(&wish)?;
+    container.directory.set_stopped(false)?;
+    let streams = container::start(store, &container.id, true)?;
+    match seat.attend(store, &wish, streams)? {
+        Left::Code(code) => Ok(code),
+        Left::Detached => Ok(0),
+    }
+}
+
+/// `stop`.
+pub(crate) fn stop(store: &Store, request: &cli::Stop) -> Outcome<()> {
+    each(store, &request.containers, |container| stop_one(store, container, request))
+}
+
+fn stop_one(store: &Store, container: &Named, request: &cli::Stop) -> Outcome<()> {
+    container.directory.set_stopped(true)?;
+    Channel::nudge(&container.directory);
+    let Some((record, status)) = runtime(store, &container.id)? else {
+        return Ok(container.directory.wait_for_monitor()?);
+    };
+    let signal = match &request.signal {
+        Some(text) => signal(text)?,
+        None => container.settings.stop_signal,
+    };
+    let timeout = match request.time {
+        Some(seconds) => u32::try_from(seconds).ok(),
+        None => container.settings.stop_timeout,
+    };
+    let pid = i32::try_from(record.pid).ok().and_then(Pid::from_raw);
+    if let (Some(pid), false) = (pid, status == Status::Stopped)
+        && let Some(pidfd) = process::open(pid)?
+    {
+        if status == Status::Paused {
+            store.engine.resume(&container.id)?;
+        }
+        // One that ends by itself meanwhile is stopped all the same.
+        let _ = store.engine.kill(&container.id, signal, false);
+        let patience = timeout.map(|seconds| seconds.saturating_mul(1000));
+        if !process::wait_ended(&pidfd, patience)? {
+            let _ = store.engine.kill(&container.id, libc_sigkill(), false);
+            process::wait_ended(&pidfd, None)?;
+        }
+    }
+    container.directory.wait_for_monitor()?;
+    if store.open(&container.id).is_err() {
+        return Ok(());
+    }
+    mend(store, container)
+}
+
+fn libc_sigkill() -> i32 {
+    sys::rustix::process::Signal::KILL.as_raw()
+}
+
+fn signal(text: &str) -> Outcome<i32> {
+    sys::signal_name::from_text(text).ok_or_else(|| Failure::new(format!("invalid signal: {text}")))
+}
+
+/// `kill`.
+pub(crate) fn kill(store: &Store, request: &cli::Kill) -> Outcome<()> {
+    let signal = signal(request.signal.as_deref().unwrap_or("KILL"))?;
+    each(store, &request.containers, |container| {
+        if signal == libc_sigkill() {
+            container.directory.set_stopped(true)?;
+        }
+        match store.engine.kill(&container.id, signal, false) {
+            Err(error) if error.kind == engine::Kind::NotFound => {
+                Err(Failure::new(format!("container {} is not running", container.settings.name)))
+            }
+            other => Ok(other?),
+        }
+    })
+}
+
+/// `restart`.
+pub(crate) fn restart(store: &Store, request: &cli::Stop) -> Outcome<()> {
+    each(store, &request.containers, |container| {
+        if container.settings.auto_remove {
+            let message = format!("container {} is removed when it ends (--rm)", container.settings.name);
+            return Err(Failure::new(message));
+        }
+        stop_one(store, container, request)?;
+        container.directory.set_stopped(false)?;
+        container::start(store, &container.id, false)?;
+        Ok(())
+    })
+}
+
+/// `pause`.
+pub(crate) fn pause(store: &Store, request: &cli::Named) -> Outcome<()> {
+    each(store, &request.containers, |container| {
+        store.engine.pause(&container.id).map_err(|error| not_running(error, container))
+    })
+}
+
+/// `unpause`.
+pub(crate) fn unpause(store: &Store, request: &cli::Named) -> Outcome<()> {
+    each(store, &request.containers, |container| {
+        store.engine.resume(&container.id).map_err(|error| not_running(error, container))
+    })
+}
+
+fn not_running(error: engine::Error, container: &Named) -> Failure {
+    match error.kind {
+        engine::Kind::NotFound => {
+            Failure::new(format!("container {} is not running", container.settings.name))
+        }
+        _ => error.into(),
+    }
+}
+
+/// `rm`.
+pub(crate) fn remove(store: &Store, request: &cli::Remove) -> Outcome<()> {
+    each(store, &request.containers, |container| {
+        mend(store, container)?;
+        if runtime(store, &container.id)?.is_some() {
+            if !request.force {
+                let name = &container.settings.name;
+                return Err(Failure {
+                    code: None,
+                    message: format!("cannot remove container {name}: it is running"),
+                    hint: Some("stop it first, or use rm --force".into()),
+                });
+            }
+            kill_and_wait(store, container)?;
+        }
+        remove_storage(store, &container.id)
+    })
+}
+
+/// Removes a container's directory, name and hold on its image.
+fn remove_storage(store: &Store, id: &str) -> Outcome<()> {
+    store.remove(id)?;
+    let images = format!("{}/images", store.data);
+    if std::path::Path::new(&images).is_dir() {
+        image::Store::open(std::path::Path::new(&images))?.unpin(id)?;
+    }
+    Ok(())
+}
+
+fn kill_and_wait(store: &Store, container: &Named) -> Outcome<()> {
+    container.directory.set_stopped(true)?;
+    let _ = store.engine.kill(&container.id, libc_sigkill(), true);
+    let _ = store.engine.kill(&container.id, libc_sigkill(), false);
+    Channel::nudge(&container.directory);
+    // With its monitor gone, or in the middle of its start, there is nobody else to clean up.
+    for _ in 0..500 {
+        if !container.directory.has_monitor() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    Ok(store.engine.delete(&container.id, true)?)
+}
+
+/// `wait`.
+pub(crate) fn wait(store: &Store, request: &cli::Named) -> Outcome<()> {
+    let mut first = None;
+    for given in &request.containers {
+        match wait_one(store, given) {
+            Ok(code) => println!("{code}"),
+            Err(failure) if first.is_none() => first = Some(failure),
+            Err(failure) => eprintln!("{failure}"),
+        }
+    }
+    first.map_or(Ok(()), Err)
+}
+
+fn wait_one(store: &Store, given: &str) -> Outcome<i32> {
+    let container = named(store, given)?;
+    if let Some((record, status)) = runtime(store, &container.id)?
+        && status != Status::Stopped
+        && let Some(pid) = i32::try_from(record.pid).ok().and_then(Pid::from_raw)
+        && let Some(pidfd) = process::open(pid)?
+    {
+        process::wait_ended(&pidfd, None)?;
+    }
+    container.directory.wait_for_monitor()?;
+    mend(store, &container)?;
+    let ending = container.directory.ending()?;
+    Ok(ending.and_then(|ending| ending.code).unwrap_or(if container.settings.auto_remove { 0 } else { 137 }))
+}

@@ -1,0 +1,75 @@
+//! People's commands: what each verb of the command line does.
+
+mod attach;
+mod containers;
+mod create;
+mod exec;
+mod failure;
+mod lifecycle;
+mod names;
+mod plan;
+mod run;
+mod user_range;
+
+use container::Store;
+
+use crate::cli::{Request, Verb};
+
+pub(crate) use failure::{Failure, Outcome};
+
+/// Does what a command line asks for: its exit status.
+pub(crate) fn act(request: Request) -> i32 {
+    let store = request.root.as_deref().map_or_else(Store::default, |root| Store::below(&absolute(root)));
+    let own_code = i32::from(request.command.failure_code());
+    match dispatch(&store, request.command) {
+        Ok(code) => code,
+        Err(failure) => {
+            eprintln!("{failure}");
+            failure.code.map_or(own_code, i32::from)
+        }
+    }
+}
+
+fn absolute(path: &str) -> String {
+    let path = path.trim_end_matches('/');
+    match std::env::current_dir() {
+        Ok(here) if !path.starts_with('/') => here.join(path).to_string_lossy().into_owned(),
+        _ => path.to_owned(),
+    }
+}
+
+fn dispatch(store: &Store, verb: Verb) -> Outcome<i32> {
+    let done = |(): ()| 0;
+    match verb {
+        Verb::Run(options) => run::run(store, &options),
+        Verb::Create(options) => create::create(store, &options).map(|made| {
+            println!("{}", made.id);
+            0
+        }),
+        Verb::Start(request) => lifecycle::start(store, &request),
+        Verb::Stop(request) => lifecycle::stop(store, &request).map(done),
+        Verb::Kill(request) => lifecycle::kill(store, &request).map(done),
+        Verb::Restart(request) => lifecycle::restart(store, &request).map(done),
+        Verb::Pause(request) => lifecycle::pause(store, &request).map(done),
+        Verb::Unpause(request) => lifecycle::unpause(store, &request).map(done),
+        Verb::Remove(request) => lifecycle::remove(store, &request).map(done),
+        Verb::Wait(request) => lifecycle::wait(store, &request).map(done),
+        Verb::Exec(request) => exec::exec(store, &request),
+        Verb::Attach(request) => run::attach(store, &request),
+        Verb::Plan(request) => plan::plan(store, &request).map(done),
+        Verb::Completion(shell) => {
+            crate::cli::completion(shell, &mut std::io::stdout());
+            Ok(0)
+        }
+        Verb::Man(directory) => {
+            crate::cli::man(directory.as_ref()).map_err(|error| Failure::new(error.to_string()))?;
+            Ok(0)
+        }
+        Verb::Version => {
+            println!("stockade {}", env!("CARGO_PKG_VERSION"));
+            Ok(0)
+        }
+        Verb::Oci(_) => Ok(crate::cli::MISTAKE_CODE.into()),
+        _ => Err(Failure::new("not built yet")),
+    }
+}
