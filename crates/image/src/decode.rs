@@ -66,6 +66,7 @@ pub(crate) fn stream<T>(
             left: limit,
             limit,
             tick,
+            failed: None,
         };
         match consume(&mut decoded) {
             Err(error) if error.kind() != Kind::BadImage => Err(error),
@@ -86,7 +87,7 @@ fn produce(blob: Blob, out: &SyncSender<Piece>, empty: &Receiver<Vec<u8>>, read:
 
 fn decompress(
     blob: Blob,
-    mut send: impl FnMut(Vec<u8>) -> bool,
+    send: impl FnMut(Vec<u8>) -> bool,
     empty: &Receiver<Vec<u8>>,
     read: &AtomicU64,
 ) -> Result<()> {
@@ -94,23 +95,41 @@ fn decompress(
     let mut raw = BufReader::with_capacity(PIECE, measured.over(blob.reader));
     let compression = compression(raw.fill_buf()?, blob.compression)?;
     let mut tar = decoder(&mut raw, compression)?;
+    let sent = send_pieces(&mut tar, send, empty);
+    drop(tar);
+    match sent {
+        Ok(Heard::Nobody) => return Ok(()),
+        Err(error) if error.kind() != Kind::BadImage => return Err(error),
+        _ => {}
+    }
+    // Content that is not what its digest says is the cause of what is wrong with its compression.
+    io::copy(&mut raw, &mut io::sink())?;
+    raw.into_inner().verify(blob.digest.as_ref())?;
+    sent.map(drop)
+}
+
+/// Whether anybody listened to the end.
+enum Heard {
+    All,
+    Nobody,
+}
+
+fn send_pieces(
+    mut tar: &mut dyn Read,
+    mut send: impl FnMut(Vec<u8>) -> bool,
+    empty: &Receiver<Vec<u8>>,
+) -> Result<Heard> {
     loop {
         let mut piece = empty.try_recv().unwrap_or_default();
         piece.clear();
-        let count = (&mut tar)
-            .take(wide(PIECE))
-            .read_to_end(&mut piece)
-            .of(|| "layer")?;
-        if count == 0 {
-            break;
+        let count = (&mut tar).take(wide(PIECE)).read_to_end(&mut piece);
+        if count.of(|| "compression")? == 0 {
+            return Ok(Heard::All);
         }
         if !send(piece) {
-            return Ok(());
+            return Ok(Heard::Nobody);
         }
     }
-    drop(tar);
-    io::copy(&mut raw, &mut io::sink())?;
-    raw.into_inner().verify(blob.digest.as_ref())
 }
 
 fn decoder<'r>(raw: impl BufRead + 'r, compression: Compression) -> Result<Box<dyn Read + 'r>> {
@@ -269,11 +288,16 @@ pub(crate) struct Decoded<'t> {
     left: u64,
     limit: u64,
     tick: &'t mut dyn FnMut(),
+    /// What the reading thread ended with.
+    failed: Option<Error>,
 }
 
 impl Decoded<'_> {
     /// Reads to the end and compares the digest.
     fn verify(mut self, diff_id: &Digest) -> Result<()> {
+        if let Some(error) = self.failed {
+            return Err(error);
+        }
         while !self.fill_buf()?.is_empty() {
             self.consume(usize::MAX);
         }
@@ -289,7 +313,7 @@ impl Decoded<'_> {
         let Ok(piece) = self.pieces.recv() else {
             return Ok(());
         };
-        let piece = piece?;
+        let piece = piece.inspect_err(|error| self.failed = Some(error.clone()))?;
         self.hasher.update(&piece);
         (self.tick)();
         self.left = self.left.checked_sub(wide(piece.len())).ok_or_else(|| {

@@ -65,6 +65,7 @@ pub(crate) fn layer<R: Input>(
         opaque: false,
         notes: Notes::new(note),
     };
+    layer.inherit_root()?;
     while let Some(entry) = archive.next_entry()? {
         layer.apply(archive, &entry).of(|| shown(&entry.path))?;
     }
@@ -109,6 +110,16 @@ impl Parent {
 }
 
 impl Layer<'_> {
+    /// A root that the archive does not describe is as the layer below has it: overlayfs shows the
+    /// topmost one's.
+    fn inherit_root(&mut self) -> Result<()> {
+        let Some(lower) = self.union.root().lower() else {
+            return Ok(());
+        };
+        let time = attributes::copy(&lower, self.union.upper())?;
+        self.keep_time(Vec::new(), time)
+    }
+
     fn apply<R: Input>(&mut self, archive: &mut Archive<'_, R>, entry: &Entry) -> Result<()> {
         match place(&entry.path)? {
             Place::Root if entry.kind == Kind::Directory => {

@@ -196,6 +196,11 @@ impl Union {
 }
 
 impl Merged {
+    /// The topmost directory of the layers below that is merged in it.
+    pub(super) fn lower(&self) -> Option<Rc<OwnedFd>> {
+        self.lowers.first().cloned()
+    }
+
     /// Looks a name up as overlayfs does: the topmost layer that has it decides, directories merge
     /// down to the first that is opaque or that something else lies under.
     pub(super) fn look_up(&self, name: &[u8]) -> Result<Found> {
