@@ -16,18 +16,51 @@ fn main() {
     let crates = PathBuf::from(env::var("CARGO_MANIFEST_DIR").expect("cargo sets it")).join("..");
     let source = crates.join("child/src/program/main.rs");
     let output = PathBuf::from(env::var("OUT_DIR").expect("cargo sets it")).join("child-program");
-    for watched in ["child/src", "sys/src/bare.rs", "sys/src/raw.rs", "sys/src/startup.rs"] {
+    for watched in [
+        "child/src",
+        "sys/src/bare.rs",
+        "sys/src/raw.rs",
+        "sys/src/startup.rs",
+    ] {
         println!("cargo::rerun-if-changed={}", crates.join(watched).display());
     }
     let mut rustc = Command::new(env::var("RUSTC").expect("cargo sets it"));
-    rustc.args(["--edition", "2024", "--crate-name", "stockade_child", "--crate-type", "bin"]);
+    rustc.args([
+        "--edition",
+        "2024",
+        "--crate-name",
+        "stockade_child",
+        "--crate-type",
+        "bin",
+    ]);
     rustc.args(["--target", &env::var("TARGET").expect("cargo sets it")]);
-    rustc.args(["-A", "dead_code", "-C", "panic=abort", "-C", "opt-level=s", "-C", "lto=fat"]);
-    rustc.args(["-C", "codegen-units=1", "-C", "relocation-model=static", "-C", "strip=symbols"]);
+    rustc.args([
+        "-A",
+        "dead_code",
+        "-C",
+        "panic=abort",
+        "-C",
+        "opt-level=s",
+        "-C",
+        "lto=fat",
+    ]);
+    rustc.args([
+        "-C",
+        "codegen-units=1",
+        "-C",
+        "relocation-model=static",
+        "-C",
+        "strip=symbols",
+    ]);
     rustc.args(["-C", "target-feature=+crt-static"]);
     for argument in LINK_ARGUMENTS {
         rustc.arg("-C").arg(format!("link-arg={argument}"));
     }
-    let status = rustc.arg("-o").arg(&output).arg(&source).status().expect("rustc runs");
+    let status = rustc
+        .arg("-o")
+        .arg(&output)
+        .arg(&source)
+        .status()
+        .expect("rustc runs");
     assert!(status.success(), "the child program does not compile");
 }

@@ -30,7 +30,10 @@ impl Writer {
     /// # Panics
     /// When more are added than the capacity given: the planner counts its steps.
     pub fn op(&mut self, op: Op) {
-        assert!(HEADER + (self.ops.len() + 1) * OP <= self.base, "script has more ops than planned");
+        assert!(
+            HEADER + (self.ops.len() + 1) * OP <= self.base,
+            "script has more ops than planned"
+        );
         self.ops.push(op);
     }
 
@@ -49,7 +52,10 @@ impl Writer {
         self.align();
         let off = self.here();
         self.data.extend_from_slice(bytes);
-        Span { off, len: small(bytes.len()) }
+        Span {
+            off,
+            len: small(bytes.len()),
+        }
     }
 
     /// Adds a text and its closing NUL.
@@ -57,7 +63,10 @@ impl Writer {
         let off = self.here();
         self.data.extend_from_slice(text.as_bytes());
         self.data.push(0);
-        Span { off, len: small(text.len()) }
+        Span {
+            off,
+            len: small(text.len()),
+        }
     }
 
     /// Adds a list of texts as execve(2) wants it: an array of addresses (here: offsets) that ends
@@ -72,7 +81,10 @@ impl Writer {
             let start = u64::from(self.text(text).off);
             self.data[at + i * 8..at + i * 8 + 8].copy_from_slice(&start.to_ne_bytes());
         }
-        Span { off, len: small(count) }
+        Span {
+            off,
+            len: small(count),
+        }
     }
 
     /// The finished script. `socket` and the fault come from the launcher.

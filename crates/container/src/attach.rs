@@ -54,8 +54,11 @@ impl Channel {
     /// `WrongState` when it has none.
     pub fn open(directory: &Directory) -> Result<Attached> {
         let channel = Self::connect(directory).map_err(|_| {
-            Error::new(Kind::WrongState, "the container's monitor is gone: its streams are lost")
-                .hint("the container itself can still be stopped, and started again")
+            Error::new(
+                Kind::WrongState,
+                "the container's monitor is gone: its streams are lost",
+            )
+            .hint("the container itself can still be stopped, and started again")
         })?;
         socket::send(&channel.0, b"a", &[])?;
         channel.attached()
@@ -84,12 +87,21 @@ impl Channel {
         let (len, mut descriptors) = socket::receive_all(&self.0, &mut bytes)?;
         match bytes[..len].split_first() {
             Some((b'S', shape)) => {
-                let mut next = |flag: u8| shape.contains(&flag).then(|| descriptors.next()).flatten();
+                let mut next =
+                    |flag: u8| shape.contains(&flag).then(|| descriptors.next()).flatten();
                 let (input, output, error) = (next(b'i'), next(b'o'), next(b'e'));
-                Ok(Attached { input, output, error, channel: self })
+                Ok(Attached {
+                    input,
+                    output,
+                    error,
+                    channel: self,
+                })
             }
             Some((b'E', words)) => Err(decode_error(words)),
-            _ => Err(Error::new(Kind::Bug, "the container's monitor ended before the container ran")),
+            _ => Err(Error::new(
+                Kind::Bug,
+                "the container's monitor ended before the container ran",
+            )),
         }
     }
 

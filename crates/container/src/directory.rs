@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sys::error::OnCall;
 use sys::rustix::fs::{
-    AtFlags, CWD, FlockOperation, Mode, OFlags, accessat, Access, flock, mkdirat, openat, renameat,
+    Access, AtFlags, CWD, FlockOperation, Mode, OFlags, accessat, flock, mkdirat, openat, renameat,
     unlinkat,
 };
 use sys::rustix::io::retry_on_intr;
@@ -47,7 +47,10 @@ impl Directory {
     pub fn open(path: &str) -> Result<Self> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let fd = openat(CWD, path, flags, Mode::empty()).on("open", path)?;
-        Ok(Self { path: path.into(), fd })
+        Ok(Self {
+            path: path.into(),
+            fd,
+        })
     }
 
     /// Makes the directory of a new container.
@@ -75,7 +78,10 @@ impl Directory {
     /// When the file is damaged.
     pub fn settings(&self) -> Result<Settings> {
         self.read_json(SETTINGS)?.ok_or_else(|| {
-            Error::new(Kind::NotFound, format!("{}: there is no container.json", self.path))
+            Error::new(
+                Kind::NotFound,
+                format!("{}: there is no container.json", self.path),
+            )
         })
     }
 
@@ -93,7 +99,10 @@ impl Directory {
     /// The kernel's.
     pub fn config(&self) -> Result<Vec<u8>> {
         self.read(CONFIG)?.ok_or_else(|| {
-            Error::new(Kind::NotFound, format!("{}: there is no config.json", self.path))
+            Error::new(
+                Kind::NotFound,
+                format!("{}: there is no config.json", self.path),
+            )
         })
     }
 
@@ -172,9 +181,13 @@ impl Directory {
     /// The kernel's, or a name that is not one component.
     pub fn write_own_file(&self, name: &str, content: &[u8]) -> Result<()> {
         if name.contains('/') || matches!(name, "" | "." | "..") {
-            return Err(Error::new(Kind::Bug, format!("{name:?} is not a file's name")));
+            return Err(Error::new(
+                Kind::Bug,
+                format!("{name:?} is not a file's name"),
+            ));
         }
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let flags =
+            OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let path = self.file(name);
         let made = openat(&self.fd, name, flags, Mode::from_raw_mode(0o644)).on("open", &path)?;
         sys::rustix::fs::fchmod(&made, Mode::from_raw_mode(0o644)).on("fchmod", &path)?;
@@ -202,10 +215,15 @@ impl Directory {
     }
 
     fn read_json<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
-        let Some(text) = self.read(name)? else { return Ok(None) };
+        let Some(text) = self.read(name)? else {
+            return Ok(None);
+        };
         let parsed = serde_json::from_slice(&text);
         parsed.map(Some).map_err(|error| {
-            Error::new(Kind::Bug, format!("{} is damaged: {error}", self.file(name)))
+            Error::new(
+                Kind::Bug,
+                format!("{} is damaged: {error}", self.file(name)),
+            )
         })
     }
 

@@ -32,25 +32,35 @@ pub(crate) struct Lines {
 impl Lines {
     /// A stream at the start of a line.
     pub(crate) fn new(stream: &'static str) -> Self {
-        Self { stream, pending: Vec::with_capacity(LONGEST) }
+        Self {
+            stream,
+            pending: Vec::with_capacity(LONGEST),
+        }
     }
 }
 
 impl Log {
     /// Opens the log of a container.
     pub(crate) fn open(directory: &Directory) -> Result<Self> {
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::APPEND | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let flags =
+            OFlags::WRONLY | OFlags::CREATE | OFlags::APPEND | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let path = directory.file(LOG);
         let file = openat(directory.as_dir(), LOG, flags, Mode::from_raw_mode(0o600))
             .map_err(|errno| sys::Error::new("open", &path, errno))?;
-        Ok(Self { file, out: Vec::with_capacity(LONGEST * 2) })
+        Ok(Self {
+            file,
+            out: Vec::with_capacity(LONGEST * 2),
+        })
     }
 
     /// Takes what a stream printed; whole lines are written. A full disk loses lines, not the container.
     pub(crate) fn take(&mut self, lines: &mut Lines, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             let room = LONGEST - lines.pending.len();
-            let line_end = bytes.iter().position(|byte| *byte == b'\n').map(|at| at + 1);
+            let line_end = bytes
+                .iter()
+                .position(|byte| *byte == b'\n')
+                .map(|at| at + 1);
             let part = line_end.unwrap_or(bytes.len()).min(room);
             lines.pending.extend_from_slice(&bytes[..part]);
             bytes = &bytes[part..];
@@ -117,6 +127,9 @@ mod tests {
     fn any_bytes_become_a_json_string() {
         let mut out = Vec::new();
         escape(b"a\"b\\c\n\x01\xff", &mut out);
-        assert_eq!(String::from_utf8(out).unwrap(), "a\\\"b\\\\c\\n\\u0001\u{fffd}");
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            "a\\\"b\\\\c\\n\\u0001\u{fffd}"
+        );
     }
 }

@@ -59,8 +59,13 @@ pub fn start(store: &Store, id: &str, attach: bool) -> Result<Attached> {
 pub fn main(words: &[&str]) -> i32 {
     match words {
         [data, state, id, socket, how] => {
-            let engine = engine::Engine { state_root: String::from(*state) };
-            let store = Store { data: String::from(*data), engine };
+            let engine = engine::Engine {
+                state_root: String::from(*state),
+            };
+            let store = Store {
+                data: String::from(*data),
+                engine,
+            };
             let client = socket.parse().ok().and_then(sys::stdio::inherited);
             let restarts = how.parse().unwrap_or(0);
             run(&store, id, client, *how == "attach", restarts)
@@ -71,7 +76,9 @@ pub fn main(words: &[&str]) -> i32 {
 
 fn run(store: &Store, id: &str, client: Option<OwnedFd>, attach: bool, restarts: u32) -> i32 {
     let _ = sys::rustix::process::setsid();
-    let Ok(signals) = Signals::open(Set::OTHERS) else { return 125 };
+    let Ok(signals) = Signals::open(Set::OTHERS) else {
+        return 125;
+    };
     let outcome = leave_streams().and_then(|()| Monitor::open(store, id));
     let result = outcome.and_then(|mut monitor| {
         monitor.restarts = restarts;
@@ -93,7 +100,15 @@ fn run(store: &Store, id: &str, client: Option<OwnedFd>, attach: bool, restarts:
 /// Executes this program anew: what one life of the container took is given back.
 fn again(store: &Store, id: &str, restarts: u32) -> i32 {
     let count = format!("{restarts}");
-    let words = ["stockade", "monitor", &store.data, &store.engine.state_root, id, "-", &count];
+    let words = [
+        "stockade",
+        "monitor",
+        &store.data,
+        &store.engine.state_root,
+        id,
+        "-",
+        &count,
+    ];
     sys::launch::execute_self(&words)
 }
 
@@ -128,10 +143,21 @@ impl<'s> Monitor<'s> {
     fn open(store: &'s Store, id: &str) -> Result<Self> {
         let directory = store.open(id)?;
         if !directory.lock_as_monitor() {
-            return Err(Error::new(Kind::WrongState, format!("container {id} has a monitor already")));
+            return Err(Error::new(
+                Kind::WrongState,
+                format!("container {id} has a monitor already"),
+            ));
         }
         let (settings, log) = (directory.settings()?, Log::open(&directory)?);
-        Ok(Self { store, directory, settings, log, restarts: 0, started: String::new(), started_at: 0 })
+        Ok(Self {
+            store,
+            directory,
+            settings,
+            log,
+            restarts: 0,
+            started: String::new(),
+            started_at: 0,
+        })
     }
 
     /// Runs the container to its end: its exit status, and whether memory was out.
@@ -211,7 +237,10 @@ impl<'s> Monitor<'s> {
 
     fn listen(&self) -> Result<OwnedFd> {
         let _ = unlinkat(self.directory.as_dir(), SOCKET, AtFlags::empty());
-        let path = format!("/proc/self/fd/{}/{SOCKET}", self.directory.as_dir().as_raw_fd());
+        let path = format!(
+            "/proc/self/fd/{}/{SOCKET}",
+            self.directory.as_dir().as_raw_fd()
+        );
         Ok(socket::listen_at(&path, SocketType::SEQPACKET)?)
     }
 
@@ -220,7 +249,12 @@ impl<'s> Monitor<'s> {
         let pipe = || pipe_with(PipeFlags::CLOEXEC).on("pipe2", "");
         let none = || Output::new(None, "stdout");
         if self.settings.tty {
-            return Ok(Streams { input: None, output: none(), error: none(), clients: Vec::new() });
+            return Ok(Streams {
+                input: None,
+                output: none(),
+                error: none(),
+                clients: Vec::new(),
+            });
         }
         let input = if self.settings.interactive {
             let (theirs, ours) = pipe()?;
@@ -235,7 +269,12 @@ impl<'s> Monitor<'s> {
         dup2_stderr(&their_err).on("dup2", "")?;
         let output = Output::new(Some(out), "stdout");
         let error = Output::new(Some(err), "stderr");
-        Ok(Streams { input, output, error, clients: Vec::new() })
+        Ok(Streams {
+            input,
+            output,
+            error,
+            clients: Vec::new(),
+        })
     }
 
     /// Tells whoever started this that the container runs, with its streams where they are wanted.
@@ -264,11 +303,17 @@ impl<'s> Monitor<'s> {
             polled.push(PollFd::new(&launched.pidfd, PollFlags::IN));
             polled.push(PollFd::new(listener, PollFlags::IN));
             polled.push(PollFd::new(signals, PollFlags::IN));
-            for source in [streams.output.source(), streams.error.source()].into_iter().flatten() {
+            for source in [streams.output.source(), streams.error.source()]
+                .into_iter()
+                .flatten()
+            {
                 polled.push(PollFd::new(source, PollFlags::IN));
             }
             let waited = poll(&mut polled, None);
-            let (ended, knocked) = (!polled[0].revents().is_empty(), !polled[1].revents().is_empty());
+            let (ended, knocked) = (
+                !polled[0].revents().is_empty(),
+                !polled[1].revents().is_empty(),
+            );
             drop(polled);
             if !matches!(waited, Ok(_) | Err(sys::Errno::INTR)) {
                 waited.on("poll", "")?;
@@ -344,7 +389,9 @@ impl<'s> Monitor<'s> {
 
     /// Waits before the next start; false when the container was stopped meanwhile.
     fn pause(&self, row: u32) -> bool {
-        let Ok(listener) = self.listen() else { return false };
+        let Ok(listener) = self.listen() else {
+            return false;
+        };
         let (least, most) = PAUSE_MS;
         let milliseconds = least.saturating_mul(1 << row.min(16)).min(most);
         let pause = Timespec {
@@ -384,7 +431,9 @@ impl Streams {
 }
 
 fn oom_killed(engine: &engine::Engine, id: &str) -> bool {
-    let group = engine.inspect(id).and_then(|(record, _)| engine.group(&record));
+    let group = engine
+        .inspect(id)
+        .and_then(|(record, _)| engine.group(&record));
     let stats = group.and_then(|group| Ok(group.stats()?));
     stats.is_ok_and(|stats| stats.memory.is_some_and(|memory| memory.oom_kills > 0))
 }

@@ -11,7 +11,10 @@ use sys::{OwnedFd, file};
 use crate::log::{Lines, Log};
 
 /// How long somebody who is attached may keep a container from printing.
-const PATIENCE: Timespec = Timespec { tv_sec: 10, tv_nsec: 0 };
+const PATIENCE: Timespec = Timespec {
+    tv_sec: 10,
+    tv_nsec: 0,
+};
 const CHUNK: usize = 16 * 1024;
 
 /// One of a container's output streams.
@@ -40,7 +43,11 @@ impl Output {
             let flags = fcntl_getfl(source).unwrap_or(OFlags::empty());
             let _ = fcntl_setfl(source, flags | OFlags::NONBLOCK);
         }
-        Self { source, lines: Lines::new(name), listeners: Vec::with_capacity(4) }
+        Self {
+            source,
+            lines: Lines::new(name),
+            listeners: Vec::with_capacity(4),
+        }
     }
 
     /// The descriptor to wait for.
@@ -57,13 +64,16 @@ impl Output {
 
     /// Reads once, and hands on what came.
     pub(crate) fn go_on(&mut self, log: &mut Log) -> Flow {
-        let Some(source) = &self.source else { return Flow::End };
+        let Some(source) = &self.source else {
+            return Flow::End;
+        };
         let mut bytes = [0u8; CHUNK];
         match read(source, &mut bytes) {
             Ok(0) => self.end(log),
             Ok(count) => {
                 log.take(&mut self.lines, &bytes[..count]);
-                self.listeners.retain(|listener| hand(listener, &bytes[..count]));
+                self.listeners
+                    .retain(|listener| hand(listener, &bytes[..count]));
                 Flow::Some
             }
             Err(Errno::AGAIN | Errno::INTR) => Flow::Nothing,

@@ -28,7 +28,9 @@ impl Default for Store {
     fn default() -> Self {
         Self {
             data: String::from("/var/lib/stockade"),
-            engine: Engine { state_root: String::from("/run/stockade") },
+            engine: Engine {
+                state_root: String::from("/run/stockade"),
+            },
         }
     }
 }
@@ -36,7 +38,12 @@ impl Default for Store {
 impl Store {
     /// Everything below one directory (`--root`).
     pub fn below(root: &str) -> Self {
-        Self { data: root.into(), engine: Engine { state_root: format!("{root}/run") } }
+        Self {
+            data: root.into(),
+            engine: Engine {
+                state_root: format!("{root}/run"),
+            },
+        }
     }
 
     /// Makes the directories that are missing.
@@ -108,9 +115,10 @@ impl Store {
         match (found.next(), found.next()) {
             (Some(id), None) => Ok(id),
             (None, _) => Err(no_such(given)),
-            (Some(_), Some(_)) => {
-                Err(Error::new(Kind::BadConfig, format!("several containers' ids start with {given}")))
-            }
+            (Some(_), Some(_)) => Err(Error::new(
+                Kind::BadConfig,
+                format!("several containers' ids start with {given}"),
+            )),
         }
     }
 
@@ -133,9 +141,14 @@ impl Store {
         let path = self.name_path(name);
         match symlinkat(id, CWD, path.as_str()) {
             Err(Errno::EXIST) => {
-                if self.named(name).is_none_or(|holder| self.open(&holder).is_ok()) {
+                if self
+                    .named(name)
+                    .is_none_or(|holder| self.open(&holder).is_ok())
+                {
                     let holder = self.named(name).unwrap_or_default();
-                    let message = format!("the container name {name:?} is already in use by container {holder}");
+                    let message = format!(
+                        "the container name {name:?} is already in use by container {holder}"
+                    );
                     return Err(Error::new(Kind::Busy, message)
                         .hint("remove or rename that container to be able to use the name again"));
                 }
@@ -166,7 +179,10 @@ impl Store {
         match renameat_with(CWD, old.as_str(), CWD, new.as_str(), RenameFlags::NOREPLACE) {
             Ok(()) => {}
             Err(Errno::EXIST) => {
-                return Err(Error::new(Kind::Busy, format!("the container name {to:?} is already in use")));
+                return Err(Error::new(
+                    Kind::Busy,
+                    format!("the container name {to:?} is already in use"),
+                ));
             }
             Err(errno) => return Err(sys::Error::new("rename", &old, errno).into()),
         }
@@ -180,11 +196,16 @@ impl Store {
     /// The kernel's; what could be removed is gone.
     pub fn remove(&self, id: &str) -> Result<()> {
         let path = self.path(id);
-        let name = self.open(id).and_then(|directory| directory.settings()).map(|s| s.name);
+        let name = self
+            .open(id)
+            .and_then(|directory| directory.settings())
+            .map(|s| s.name);
         let parent = format!("{}/containers", self.data);
         if let Some(parent) = open_dir(&parent)? {
             let entry = Entry::named(&parent, id.as_bytes())?;
-            entry.remove_tree().map_err(|error| Error::from(error).at(&path))?;
+            entry
+                .remove_tree()
+                .map_err(|error| Error::from(error).at(&path))?;
         }
         if let Ok(name) = name {
             self.give_name_back(&name, id);
@@ -203,7 +224,10 @@ fn open_dir(path: &str) -> Result<Option<OwnedFd>> {
 }
 
 fn is_id(text: &str) -> bool {
-    text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    text.len() == 64
+        && text
+            .bytes()
+            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 fn check_name(name: &str) -> Result<()> {
@@ -211,7 +235,8 @@ fn check_name(name: &str) -> Result<()> {
     if right && name.len() > 1 {
         return Ok(());
     }
-    let message = format!("invalid container name {name:?}: only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed");
+    let message =
+        format!("invalid container name {name:?}: only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed");
     Err(Error::new(Kind::BadConfig, message))
 }
 

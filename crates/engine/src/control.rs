@@ -76,7 +76,10 @@ impl Engine {
     pub fn processes(&self, id: &str) -> Result<Vec<u32>> {
         let (record, _) = self.inspect(id)?;
         let pids = self.group(&record)?.processes()?;
-        Ok(pids.into_iter().map(|pid| pid.as_raw_nonzero().get().unsigned_abs()).collect())
+        Ok(pids
+            .into_iter()
+            .map(|pid| pid.as_raw_nonzero().get().unsigned_abs())
+            .collect())
     }
 
     /// Changes limits while the container runs; what is not given stays.
@@ -89,7 +92,10 @@ impl Engine {
         let record = dir.read()?;
         let group = self.group(&record)?;
         let Some(first) = record.cgroups.first() else {
-            return Err(Error::new(Kind::WrongState, format!("container {id} has no cgroup")));
+            return Err(Error::new(
+                Kind::WrongState,
+                format!("container {id} has no cgroup"),
+            ));
         };
         let request = cgroup::Request {
             path: &first.path,
@@ -102,7 +108,10 @@ impl Engine {
         let mut settings = Vec::new();
         for mut setting in lowered.settings {
             let wanted = &lowered.leaves[setting.leaf];
-            let held = group.leaves().iter().position(|leaf| leaf.mount == wanted.mount);
+            let held = group
+                .leaves()
+                .iter()
+                .position(|leaf| leaf.mount == wanted.mount);
             let Some(held) = held else {
                 let message = format!(
                     "{}: container {id} was made without the {} hierarchy, so it has no such limit to change",
@@ -129,5 +138,8 @@ fn send_to_all(group: &cgroup::Group, signal: i32) -> Result<()> {
 }
 
 fn wrong_state(verb: &str, id: &str, status: Status) -> Error {
-    Error::new(Kind::WrongState, format!("cannot {verb} a container that is {}: {id}", status.name()))
+    Error::new(
+        Kind::WrongState,
+        format!("cannot {verb} a container that is {}: {id}", status.name()),
+    )
 }

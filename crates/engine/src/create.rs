@@ -37,7 +37,9 @@ impl Launched<'_, '_> {
     /// # Errors
     /// What kept it from being; the process has ended then.
     pub fn await_exec(&mut self) -> Result<()> {
-        let Some(socket) = self.socket.take() else { return Ok(()) };
+        let Some(socket) = self.socket.take() else {
+            return Ok(());
+        };
         // The child's end closes at execve, or with the child.
         while socket::receive(&socket, &mut [0u8; 4])?.len != 0 {}
         self.failure()
@@ -91,17 +93,31 @@ pub fn run_or_create<T>(
         let mut launching = Launching::new(prepared, dir, record);
         launching.carry_out()?;
         let poststart = what == Act::Run && has_poststart(options);
-        let Launching { record, spawned, terminal, dir, .. } = launching;
+        let Launching {
+            record,
+            spawned,
+            terminal,
+            dir,
+            ..
+        } = launching;
         let Some(spawned) = spawned else {
             return Err(Error::new(Kind::Bug, "the plan has no launch"));
         };
         let (script, socket, pidfd) = (spawned.script, spawned.socket, spawned.started.pidfd);
         // The lock ends here: from now on the kernel tells how the container is.
         drop(dir);
-        let mut launched =
-            Launched { record, pidfd, terminal, plan: prepared.plan, script, socket };
+        let mut launched = Launched {
+            record,
+            pidfd,
+            terminal,
+            plan: prepared.plan,
+            script,
+            socket,
+        };
         if what == Act::Run && options.await_exec {
-            launched.await_exec().map_err(|error| discard(engine, &launched, error))?;
+            launched
+                .await_exec()
+                .map_err(|error| discard(engine, &launched, error))?;
         }
         if poststart {
             let state = hooks::state(&launched.record, Status::Running);
@@ -113,7 +129,11 @@ pub fn run_or_create<T>(
 }
 
 fn has_poststart(options: &Options<'_>) -> bool {
-    options.spec.hooks.as_ref().is_some_and(|hooks| !hooks.poststart.is_empty())
+    options
+        .spec
+        .hooks
+        .as_ref()
+        .is_some_and(|hooks| !hooks.poststart.is_empty())
 }
 
 /// Takes a container that did not come to run away again.
@@ -128,8 +148,12 @@ fn discard(engine: &Engine, launched: &Launched<'_, '_>, error: Error) -> Error 
 
 fn first_record(options: &Options<'_>) -> Record {
     let owned = |text: &Str<'_>| String::from(text.as_str());
-    let annotations =
-        options.spec.annotations.iter().map(|(key, value)| (owned(key), owned(value))).collect();
+    let annotations = options
+        .spec
+        .annotations
+        .iter()
+        .map(|(key, value)| (owned(key), owned(value)))
+        .collect();
     Record {
         status: Status::Creating,
         bundle: options.bundle.into(),
@@ -162,7 +186,9 @@ impl Engine {
             return Ok(false);
         }
         dir.lock()?;
-        let Ok(record) = dir.read() else { return Ok(false) };
+        let Ok(record) = dir.read() else {
+            return Ok(false);
+        };
         if record.status != Status::Creating {
             return Ok(false);
         }
@@ -187,7 +213,11 @@ fn timestamp((seconds, nanoseconds): (i64, u32)) -> String {
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month_from_march = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let month = if month_from_march < 10 {
+        month_from_march + 3
+    } else {
+        month_from_march - 9
+    };
     let year = year_of_era + era * 400 + i64::from(month <= 2);
     let (hour, minute, second) = (rest / 3600, rest / 60 % 60, rest % 60);
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{nanoseconds:09}Z")
@@ -200,7 +230,13 @@ mod tests {
     #[test]
     fn timestamps_are_rfc_3339() {
         assert_eq!(timestamp((0, 0)), "1970-01-01T00:00:00.000000000Z");
-        assert_eq!(timestamp((951_782_400, 5)), "2000-02-29T00:00:00.000000005Z");
-        assert_eq!(timestamp((1_795_374_061, 0)), "2026-11-22T19:01:01.000000000Z");
+        assert_eq!(
+            timestamp((951_782_400, 5)),
+            "2000-02-29T00:00:00.000000005Z"
+        );
+        assert_eq!(
+            timestamp((1_795_374_061, 0)),
+            "2026-11-22T19:01:01.000000000Z"
+        );
     }
 }

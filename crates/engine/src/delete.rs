@@ -5,8 +5,8 @@ use alloc::string::String;
 use plan::HookKind;
 use spec::Spec;
 use spec::state::Status;
-use sys::rustix::process::Signal;
 use sys::process;
+use sys::rustix::process::Signal;
 
 use crate::error::{Error, Kind, Result};
 use crate::record::Record;
@@ -26,7 +26,10 @@ impl Engine {
             Err(error) if force && error.kind == Kind::NotFound => return Ok(()),
             other => other?,
         };
-        dir.lock()?;
+        match dir.lock() {
+            Err(error) if force && error.kind == Kind::NotFound => return Ok(()),
+            other => other?,
+        }
         let record = match dir.read() {
             Ok(record) => record,
             Err(_) if force => return self.remove_damaged(&dir),
@@ -35,9 +38,13 @@ impl Engine {
         match self.status(&dir, &record)? {
             Status::Stopped | Status::Created | Status::Creating => {}
             status if !force => {
-                let message =
-                    alloc::format!("cannot delete container {id} that is not stopped: {}", status.name());
-                return Err(Error::new(Kind::WrongState, message).hint("`delete --force` kills it first"));
+                let message = alloc::format!(
+                    "cannot delete container {id} that is not stopped: {}",
+                    status.name()
+                );
+                return Err(
+                    Error::new(Kind::WrongState, message).hint("`delete --force` kills it first")
+                );
             }
             _ => {}
         }
@@ -63,7 +70,9 @@ impl Engine {
                 shared,
                 controllers: Default::default(),
             })
-            .filter(|record| sys::file::open(&record.leaf().dir(), sys::rustix::fs::OFlags::PATH).is_ok())
+            .filter(|record| {
+                sys::file::open(&record.leaf().dir(), sys::rustix::fs::OFlags::PATH).is_ok()
+            })
             .collect();
         let errors = teardown::teardown(dir, &record, None);
         errors.into_iter().next().map_or(Ok(()), Err)
@@ -76,7 +85,11 @@ fn likely_cgroup(dir: &StateDir) -> Result<String> {
     let spec = Spec::parse(&config).ok();
     let linux = spec.as_ref().and_then(|spec| spec.linux.as_ref());
     let asked = linux.and_then(|linux| linux.cgroups_path.as_deref());
-    Ok(cgroup::layout::place(asked, crate::options::CGROUP_PARENT, &dir.id)?)
+    Ok(cgroup::layout::place(
+        asked,
+        crate::options::CGROUP_PARENT,
+        &dir.id,
+    )?)
 }
 
 /// Kills, removes, and runs the hooks of the end.
@@ -86,10 +99,17 @@ pub(crate) fn remove(dir: &StateDir, record: &Record) -> Result<()> {
         process::signal(&pidfd, Signal::KILL)?;
     }
     let errors = teardown::teardown(dir, record, None);
-    let stopped = config.as_deref().and_then(|config| Spec::parse(config).ok());
+    let stopped = config
+        .as_deref()
+        .and_then(|config| Spec::parse(config).ok());
     if let Some(spec) = stopped.filter(|spec| spec.hooks.is_some()) {
         // As the specification has it, a failing poststop hook is a warning, not a failure.
-        let _ = hooks::run_all(HookKind::Poststop, &spec, &hooks::state(record, Status::Stopped), None);
+        let _ = hooks::run_all(
+            HookKind::Poststop,
+            &spec,
+            &hooks::state(record, Status::Stopped),
+            None,
+        );
     }
     errors.into_iter().next().map_or(Ok(()), Err)
 }

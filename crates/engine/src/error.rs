@@ -47,17 +47,27 @@ pub struct Error {
 impl Error {
     /// An error of `kind`.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), hint: None }
+        Self {
+            kind,
+            message: message.into(),
+            hint: None,
+        }
     }
 
     /// Adds what to do about it.
     pub fn hint(self, hint: impl Into<Cow<'static, str>>) -> Self {
-        Self { hint: Some(hint.into()), ..self }
+        Self {
+            hint: Some(hint.into()),
+            ..self
+        }
     }
 
     /// Puts `place` in front of the message.
     pub fn at(self, place: &dyn fmt::Display) -> Self {
-        Self { message: format!("{place}: {}", self.message), ..self }
+        Self {
+            message: format!("{place}: {}", self.message),
+            ..self
+        }
     }
 
     /// The exit status that tells of it: 125, 126 or 127, as Docker and chroot(1) use them.
@@ -87,15 +97,25 @@ impl From<sys::Error> for Error {
 impl From<spec::Error> for Error {
     fn from(error: spec::Error) -> Self {
         let made = Self::new(Kind::BadConfig, format!("config.json: {error}"));
-        Self { hint: error.hint.map(Cow::Borrowed), ..made }
+        Self {
+            hint: error.hint.map(Cow::Borrowed),
+            ..made
+        }
     }
 }
 
 impl From<plan::Error> for Error {
     fn from(error: plan::Error) -> Self {
-        let kind = if error.unsupported { Kind::Unsupported } else { Kind::BadConfig };
+        let kind = if error.unsupported {
+            Kind::Unsupported
+        } else {
+            Kind::BadConfig
+        };
         let made = Self::new(kind, format!("config.json: {error}"));
-        Self { hint: error.hint, ..made }
+        Self {
+            hint: error.hint,
+            ..made
+        }
     }
 }
 
@@ -108,6 +128,9 @@ impl From<cgroup::Error> for Error {
             _ => Kind::WrongState,
         };
         let made = Self::new(kind, error.to_string());
-        Self { hint: error.hint, ..made }
+        Self {
+            hint: error.hint,
+            ..made
+        }
     }
 }

@@ -81,10 +81,16 @@ impl Engine {
         let record = dir.read()?;
         let status = self.status(&dir, &record)?;
         if status == Status::Paused && !options.ignore_paused {
-            return Err(Error::new(Kind::WrongState, format!("cannot exec in a paused container: {id}")));
+            return Err(Error::new(
+                Kind::WrongState,
+                format!("cannot exec in a paused container: {id}"),
+            ));
         }
         let Some(target) = teardown::living_first(&record)? else {
-            return Err(Error::new(Kind::WrongState, format!("cannot exec in a stopped container: {id}")));
+            return Err(Error::new(
+                Kind::WrongState,
+                format!("cannot exec in a stopped container: {id}"),
+            ));
         };
         let config = dir.read_config()?;
         let spec = Spec::parse(&config)?;
@@ -94,9 +100,17 @@ impl Engine {
         };
         let group = self.group(&record)?;
         let entry = group.entry()?;
-        let v1 = group.leaves().iter().enumerate().filter(|(_, leaf)| leaf.version == cgroup::Version::V1);
+        let v1 = group
+            .leaves()
+            .iter()
+            .enumerate()
+            .filter(|(_, leaf)| leaf.version == cgroup::Version::V1);
         let cgroups: Vec<_> = v1.map(|(index, leaf)| (index, leaf.name())).collect();
-        let tasks = cgroups.iter().map(|(index, _)| *index).zip(entry.tasks).collect();
+        let tasks = cgroups
+            .iter()
+            .map(|(index, _)| *index)
+            .zip(entry.tasks)
+            .collect();
         let user = own_user_namespace(&spec);
         let namespaces = hooks::namespaces_of(&spec) & !NEWPID | if user { NEWUSER } else { 0 };
         let keyring = format!("_ses.{id}");
@@ -115,9 +129,17 @@ impl Engine {
             0 => None,
             _ => Some(sys::namespace::PidNamespace::enter(&target)?),
         };
-        let slots = SlotTable { tasks, target: Some(target), ..SlotTable::default() };
-        let how =
-            Spawn { launch: Launch::default(), cgroup: entry.into, with_socket: true, ..Spawn::default() };
+        let slots = SlotTable {
+            tasks,
+            target: Some(target),
+            ..SlotTable::default()
+        };
+        let how = Spawn {
+            launch: Launch::default(),
+            cgroup: entry.into,
+            with_socket: true,
+            ..Spawn::default()
+        };
         let spawned = spawn(&plan, &slots, &how);
         drop(joined);
         follow(&plan, options, spawned?, attend)
@@ -135,11 +157,23 @@ fn follow<T>(
     spawned: Spawned,
     attend: impl FnOnce(&mut Executed<'_, '_>) -> Result<T>,
 ) -> Result<T> {
-    let Spawned { started, script, socket } = spawned;
+    let Spawned {
+        started,
+        script,
+        socket,
+    } = spawned;
     let pid = started.pid.as_raw_nonzero().get().unsigned_abs();
-    let mut executed = Executed { pid, pidfd: started.pidfd, terminal: None, plan, script };
+    let mut executed = Executed {
+        pid,
+        pidfd: started.pidfd,
+        terminal: None,
+        plan,
+        script,
+    };
     let met = socket.map_or(Ok(()), |socket| meet(&mut executed, options, &socket));
-    let written = met.and_then(|()| executed.failure()).and_then(|()| write_pid(options, pid));
+    let written = met
+        .and_then(|()| executed.failure())
+        .and_then(|()| write_pid(options, pid));
     if let Err(error) = written {
         let _ = process::signal(&executed.pidfd, Signal::KILL);
         process::reap(&executed.pidfd);
@@ -149,7 +183,11 @@ fn follow<T>(
 }
 
 /// Takes the terminal where there is one, and waits until the program was executed.
-fn meet(executed: &mut Executed<'_, '_>, options: &ExecOptions<'_>, socket: &OwnedFd) -> Result<()> {
+fn meet(
+    executed: &mut Executed<'_, '_>,
+    options: &ExecOptions<'_>,
+    socket: &OwnedFd,
+) -> Result<()> {
     loop {
         let mut request = [0u8; 4];
         let message = socket::receive(socket, &mut request)?;
@@ -178,7 +216,9 @@ fn take_terminal(
 }
 
 fn write_pid(options: &ExecOptions<'_>, pid: u32) -> Result<()> {
-    let Some(path) = options.pid_file else { return Ok(()) };
+    let Some(path) = options.pid_file else {
+        return Ok(());
+    };
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::CLOEXEC;
     let file = openat(CWD, path, flags, Mode::from_raw_mode(0o644))
         .map_err(|errno| Error::from(sys::Error::new("open", path, errno)).at(&"--pid-file"))?;

@@ -5,5 +5,8 @@ use sys::rustix::process::geteuid;
 
 /// Looks at the host.
 pub(crate) fn find() -> Facts {
-    Facts { uid: geteuid().as_raw(), ..Facts::default() }
+    Facts {
+        uid: geteuid().as_raw(),
+        ..Facts::default()
+    }
 }

@@ -25,16 +25,27 @@ pub(crate) fn state<'r>(record: &'r Record, status: Status) -> State<'r> {
         oci_version: Str::new(OCI_VERSION),
         id: Str::new(&record.id),
         status,
-        pid: if status == Status::Stopped { 0 } else { record.pid },
+        pid: if status == Status::Stopped {
+            0
+        } else {
+            record.pid
+        },
         bundle: Str::new(&record.bundle),
-        annotations: record.annotations.iter().map(|(k, v)| (Str::new(k), Str::new(v))).collect(),
+        annotations: record
+            .annotations
+            .iter()
+            .map(|(k, v)| (Str::new(k), Str::new(v)))
+            .collect(),
     }
 }
 
 /// The namespaces that a container has of its own, as `CLONE_NEW…` flags, without the user namespace.
 pub(crate) fn namespaces_of(spec: &Spec<'_>) -> u64 {
     use spec::NamespaceType as Type;
-    let all = spec.linux.as_ref().map_or(&[][..], |linux| &linux.namespaces);
+    let all = spec
+        .linux
+        .as_ref()
+        .map_or(&[][..], |linux| &linux.namespaces);
     all.iter().fold(0, |flags, namespace| {
         flags
             | match namespace.kind {
@@ -53,16 +64,30 @@ pub(crate) fn namespaces_of(spec: &Spec<'_>) -> u64 {
 /// Runs a hook of a container that is being made.
 pub(crate) fn run_for(launching: &Launching<'_, '_>, kind: HookKind, index: usize) -> Result<()> {
     let spec = launching.prepared.options.spec;
-    let Some(hooks) = spec.hooks.as_ref() else { return Ok(()) };
-    let Some(hook) = kind.of(hooks).get(index) else { return Ok(()) };
+    let Some(hooks) = spec.hooks.as_ref() else {
+        return Ok(());
+    };
+    let Some(hook) = kind.of(hooks).get(index) else {
+        return Ok(());
+    };
     let status = match kind {
         HookKind::StartContainer => Status::Created,
         _ => Status::Creating,
     };
-    let target = launching.spawned.as_ref().map(|spawned| spawned.started.pidfd.as_fd());
+    let target = launching
+        .spawned
+        .as_ref()
+        .map(|spawned| spawned.started.pidfd.as_fd());
     let target = target.map(|fd| fd.try_clone_to_owned()).transpose();
     let target = target.map_err(|errno| sys::Error::new("dup", "pidfd", errno))?;
-    run(kind, index, hook, &state(&launching.record, status), spec, target)
+    run(
+        kind,
+        index,
+        hook,
+        &state(&launching.record, status),
+        spec,
+        target,
+    )
 }
 
 /// Runs every hook of a kind; the first failure ends it.
@@ -72,7 +97,9 @@ pub(crate) fn run_all(
     state: &State<'_>,
     target: Option<&OwnedFd>,
 ) -> Result<()> {
-    let Some(hooks) = spec.hooks.as_ref() else { return Ok(()) };
+    let Some(hooks) = spec.hooks.as_ref() else {
+        return Ok(());
+    };
     for (index, hook) in kind.of(hooks).iter().enumerate() {
         let target = target.map(|fd| fd.as_fd().try_clone_to_owned()).transpose();
         let target = target.map_err(|errno| sys::Error::new("dup", "pidfd", errno))?;
@@ -90,14 +117,25 @@ fn run(
     target: Option<OwnedFd>,
 ) -> Result<()> {
     let inside = matches!(kind, HookKind::CreateContainer | HookKind::StartContainer);
-    let namespaces = if inside { namespaces_of(spec) & !0x2000_0000 } else { 0 };
-    let (read_end, write_end) = pipe_with(PipeFlags::CLOEXEC)
-        .map_err(|errno| sys::Error::new("pipe2", "hook", errno))?;
-    let slots = SlotTable { target, input: Some(read_end), ..SlotTable::default() };
+    let namespaces = if inside {
+        namespaces_of(spec) & !0x2000_0000
+    } else {
+        0
+    };
+    let (read_end, write_end) =
+        pipe_with(PipeFlags::CLOEXEC).map_err(|errno| sys::Error::new("pipe2", "hook", errno))?;
+    let slots = SlotTable {
+        target,
+        input: Some(read_end),
+        ..SlotTable::default()
+    };
     let plan = plan::hook(kind, index, hook, namespaces);
     let failed = |why: &str| {
         let name = kind.field().strip_prefix("hooks.").unwrap_or("");
-        Error::new(Kind::BadConfig, format!("error running {name} hook #{index}: {why}"))
+        Error::new(
+            Kind::BadConfig,
+            format!("error running {name} hook #{index}: {why}"),
+        )
     };
     let spawned = spawn(&plan, &slots, &Spawn::default())?;
     drop(slots);
@@ -108,22 +146,36 @@ fn run(
     if !process::wait_ended(&spawned.started.pidfd, timeout)? {
         let _ = process::signal(&spawned.started.pidfd, Signal::KILL);
         process::reap(&spawned.started.pidfd);
-        return Err(failed(&format!("{}: no end within its timeout of {} s", hook.path.as_str(), hook.timeout.unwrap_or(0))));
+        return Err(failed(&format!(
+            "{}: no end within its timeout of {} s",
+            hook.path.as_str(),
+            hook.timeout.unwrap_or(0)
+        )));
     }
     let ended = process::wait(&spawned.started.pidfd)?;
     match Report::read(&spawned.script) {
         Some(report) if report.errno != 0 => Err(failed(&report::error(&plan, report).message)),
-        _ if ended.code() != 0 => Err(failed(&format!("{}: exit status {}", hook.path.as_str(), ended.code()))),
+        _ if ended.code() != 0 => Err(failed(&format!(
+            "{}: exit status {}",
+            hook.path.as_str(),
+            ended.code()
+        ))),
         _ => Ok(()),
     }
 }
 
 /// Hands the seccomp listener to the agent of `linux.seccomp.listenerPath`.
-pub(crate) fn send_listener(launching: &Launching<'_, '_>, listener: Option<OwnedFd>) -> Result<()> {
+pub(crate) fn send_listener(
+    launching: &Launching<'_, '_>,
+    listener: Option<OwnedFd>,
+) -> Result<()> {
     let linux = launching.prepared.options.spec.linux.as_ref();
-    let Some(profile) = linux.and_then(|linux| linux.seccomp.as_ref()) else { return Ok(()) };
+    let Some(profile) = linux.and_then(|linux| linux.seccomp.as_ref()) else {
+        return Ok(());
+    };
     let Some(path) = profile.listener_path.as_deref() else {
-        let message = "config.json: linux.seccomp.listenerPath: missing, and an action is SCMP_ACT_NOTIFY";
+        let message =
+            "config.json: linux.seccomp.listenerPath: missing, and an action is SCMP_ACT_NOTIFY";
         return Err(Error::new(Kind::BadConfig, message.to_owned()));
     };
     let socket = socket::connect_to(path, SocketType::STREAM)

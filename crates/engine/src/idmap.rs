@@ -23,17 +23,29 @@ pub(crate) struct Maps<'m> {
 
 /// The maps of one of `mounts`, or (for the root, or a mount without its own) the container's.
 pub(crate) fn maps_for<'m>(spec: &'m Spec<'_>, mount: Option<usize>) -> Result<Maps<'m>> {
-    let own = mount.and_then(|index| spec.mounts.get(index)).filter(|m| !m.uid_mappings.is_empty());
+    let own = mount
+        .and_then(|index| spec.mounts.get(index))
+        .filter(|m| !m.uid_mappings.is_empty());
     if let Some(mount) = own {
-        let (users, groups) = (Cow::Borrowed(&*mount.uid_mappings), Cow::Borrowed(&*mount.gid_mappings));
+        let (users, groups) = (
+            Cow::Borrowed(&*mount.uid_mappings),
+            Cow::Borrowed(&*mount.gid_mappings),
+        );
         return Ok(Maps { users, groups });
     }
-    match spec.linux.as_ref().filter(|linux| !linux.uid_mappings.is_empty()) {
+    match spec
+        .linux
+        .as_ref()
+        .filter(|linux| !linux.uid_mappings.is_empty())
+    {
         Some(linux) => Ok(Maps {
             users: Cow::Borrowed(&*linux.uid_mappings),
             groups: Cow::Borrowed(&*linux.gid_mappings),
         }),
-        None => Err(Error::new(Kind::BadConfig, "there are no maps to translate owners by")),
+        None => Err(Error::new(
+            Kind::BadConfig,
+            "there are no maps to translate owners by",
+        )),
     }
 }
 
@@ -59,9 +71,19 @@ fn write_one(pid: u32, name: &str, maps: &[IdMap], field: &'static str) -> Resul
 pub(crate) fn user_namespace(maps: &Maps<'_>) -> Result<OwnedFd> {
     let mut plan = Plan::default();
     let act = ChildAct::Ask(Answer::IdMaps);
-    plan.child.push(Step { origin: Origin::Always("owners are translated by a user namespace"), act });
-    let launch = Launch { namespaces: CLONE_NEWUSER, ..Launch::default() };
-    let how = Spawn { launch, with_socket: true, ..Spawn::default() };
+    plan.child.push(Step {
+        origin: Origin::Always("owners are translated by a user namespace"),
+        act,
+    });
+    let launch = Launch {
+        namespaces: CLONE_NEWUSER,
+        ..Launch::default()
+    };
+    let how = Spawn {
+        launch,
+        with_socket: true,
+        ..Spawn::default()
+    };
     let spawned = spawn(&plan, &SlotTable::default(), &how)?;
     let namespace = mapped(&spawned, maps);
     let _ = process::signal(&spawned.started.pidfd, Signal::KILL);
@@ -76,5 +98,8 @@ fn mapped(spawned: &crate::launching::Spawned, maps: &Maps<'_>) -> Result<OwnedF
     let pid = spawned.started.pid.as_raw_nonzero().get().unsigned_abs();
     write_one(pid, "uid_map", &maps.users, "uidMappings")?;
     write_one(pid, "gid_map", &maps.groups, "gidMappings")?;
-    Ok(file::open(&process::namespace_path(pid, "user"), OFlags::RDONLY)?)
+    Ok(file::open(
+        &process::namespace_path(pid, "user"),
+        OFlags::RDONLY,
+    )?)
 }

@@ -38,7 +38,8 @@ pub(crate) struct SlotTable {
 
 impl SlotTable {
     fn get(&self, slot: Slot) -> Option<&OwnedFd> {
-        let numbered = |list: &'_ [(usize, OwnedFd)], n| list.iter().position(|(index, _)| *index == n);
+        let numbered =
+            |list: &'_ [(usize, OwnedFd)], n| list.iter().position(|(index, _)| *index == n);
         match slot {
             Slot::Namespace(n) => self.namespaces.get(n),
             Slot::Target => self.target.as_ref(),
@@ -53,9 +54,18 @@ impl SlotTable {
     /// All descriptors that the child program keeps.
     fn all(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         let numbered = self.tasks.iter().chain(&self.mount_trees).map(|(_, fd)| fd);
-        let single = [&self.start_socket, &self.root_tree, &self.target, &self.input];
+        let single = [
+            &self.start_socket,
+            &self.root_tree,
+            &self.target,
+            &self.input,
+        ];
         let single = single.into_iter().filter_map(Option::as_ref);
-        self.namespaces.iter().chain(numbered).chain(single).map(|fd| fd.as_fd())
+        self.namespaces
+            .iter()
+            .chain(numbered)
+            .chain(single)
+            .map(|fd| fd.as_fd())
     }
 }
 
@@ -105,7 +115,11 @@ pub(crate) fn spawn(plan: &plan::Plan<'_>, slots: &SlotTable, how: &Spawn<'_>) -
         namespaces: how.launch.namespaces,
         cgroup: how.cgroup,
     })?;
-    Ok(Spawned { started, script, socket: ours })
+    Ok(Spawned {
+        started,
+        script,
+        socket: ours,
+    })
 }
 
 /// A container that is being made.
@@ -157,13 +171,18 @@ impl<'p, 'a> Launching<'p, 'a> {
         let left = teardown::teardown(&self.dir, &self.record, self.group.take());
         match left.first() {
             None => error,
-            Some(more) => Error { message: format!("{}; and cleaning up: {more}", error.message), ..error },
+            Some(more) => Error {
+                message: format!("{}; and cleaning up: {more}", error.message),
+                ..error
+            },
         }
     }
 
     /// When the child failed, its report says more than the connection that broke.
     fn blame(&self, error: Error) -> Error {
-        let Some(spawned) = &self.spawned else { return error };
+        let Some(spawned) = &self.spawned else {
+            return error;
+        };
         match Report::read(&spawned.script) {
             Some(report) if report.errno != 0 => report::error(self.prepared.plan, report),
             _ => error,
@@ -172,9 +191,10 @@ impl<'p, 'a> Launching<'p, 'a> {
 
     fn act_out_fault(&self, index: usize) -> Result<()> {
         match self.prepared.options.fault {
-            Fault::FailHost(at) if at == index => {
-                Err(Error::new(Kind::Kernel(Errno::IO), format!("host step {index}: fault asked for")))
-            }
+            Fault::FailHost(at) if at == index => Err(Error::new(
+                Kind::Kernel(Errno::IO),
+                format!("host step {index}: fault asked for"),
+            )),
             Fault::KillHost(at) if at == index => {
                 let _ = kill_process(getpid(), Signal::KILL);
                 Ok(())
@@ -184,7 +204,10 @@ impl<'p, 'a> Launching<'p, 'a> {
     }
 
     fn step(&mut self, step: &Step<HostAct>) -> Result<()> {
-        if !matches!(step.act, HostAct::Hook { .. } | HostAct::ConsoleSocket { .. }) {
+        if !matches!(
+            step.act,
+            HostAct::Hook { .. } | HostAct::ConsoleSocket { .. }
+        ) {
             self.finish_answer()?;
         }
         let done = match &step.act {
@@ -216,8 +239,16 @@ impl<'p, 'a> Launching<'p, 'a> {
     }
 
     fn record_intent(&mut self) -> Result<()> {
-        self.record.cgroups = self.prepared.cgroup.leaves.iter().map(CgroupRecord::new).collect();
-        self.record.files.extend(self.prepared.options.pid_file.map(Into::into));
+        self.record.cgroups = self
+            .prepared
+            .cgroup
+            .leaves
+            .iter()
+            .map(CgroupRecord::new)
+            .collect();
+        self.record
+            .files
+            .extend(self.prepared.options.pid_file.map(Into::into));
         self.dir.write_first(&self.record)?;
         self.dir.write_config(self.prepared.options.config)
     }
@@ -242,7 +273,9 @@ impl<'p, 'a> Launching<'p, 'a> {
     }
 
     fn open_namespace(&mut self, path: &str) -> Result<()> {
-        self.slots.namespaces.push(file::open(path, OFlags::RDONLY)?);
+        self.slots
+            .namespaces
+            .push(file::open(path, OFlags::RDONLY)?);
         Ok(())
     }
 
@@ -250,7 +283,8 @@ impl<'p, 'a> Launching<'p, 'a> {
         let maps = idmap::maps_for(self.prepared.options.spec, mount)?;
         let namespace = idmap::user_namespace(&maps)?;
         let tree = sys::mount::translated(path, &namespace, true).map_err(|error| {
-            Error::from(error).hint("the file system of this directory cannot translate owners (idmapped mounts)")
+            Error::from(error)
+                .hint("the file system of this directory cannot translate owners (idmapped mounts)")
         })?;
         match mount {
             Some(index) => self.slots.mount_trees.push((index, tree)),
@@ -275,11 +309,16 @@ impl<'p, 'a> Launching<'p, 'a> {
         if let Some(entry) = entry {
             into = entry.into;
             let v1 = self.prepared.cgroup.leaves.iter().enumerate();
-            let v1 = v1.filter(|(_, leaf)| leaf.version == cgroup::Version::V1).map(|(index, _)| index);
+            let v1 = v1
+                .filter(|(_, leaf)| leaf.version == cgroup::Version::V1)
+                .map(|(index, _)| index);
             self.slots.tasks = v1.zip(entry.tasks).collect();
         }
         let plan = self.prepared.plan;
-        let meets = plan.host.iter().any(|step| matches!(step.act, HostAct::Answer(_)));
+        let meets = plan
+            .host
+            .iter()
+            .any(|step| matches!(step.act, HostAct::Answer(_)));
         let how = Spawn {
             launch: launch.clone(),
             cgroup: into,
@@ -287,13 +326,16 @@ impl<'p, 'a> Launching<'p, 'a> {
             fault: self.prepared.options.fault,
         };
         let joined = match launch.pid_namespace {
-            Some(index) => Some(sys::namespace::PidNamespace::enter(&self.slots.namespaces[index])?),
+            Some(index) => Some(sys::namespace::PidNamespace::enter(
+                &self.slots.namespaces[index],
+            )?),
             None => None,
         };
         let spawned = spawn(plan, &self.slots, &how);
         drop(joined);
         self.group = group;
-        let spawned = spawned.map_err(|error| error.at(&"starting the container's first process"))?;
+        let spawned =
+            spawned.map_err(|error| error.at(&"starting the container's first process"))?;
         self.record.pid = spawned.started.pid.as_raw_nonzero().get().unsigned_abs();
         self.spawned = Some(spawned);
         self.watch_fault();
@@ -303,7 +345,9 @@ impl<'p, 'a> Launching<'p, 'a> {
     /// For crash tests: waits until the child holds at the step that was asked for, and dies there.
     /// Returns when the child waits for us or for `start` before that.
     fn watch_fault(&self) {
-        let (Fault::KillAtChild(step), Some(spawned)) = (self.prepared.options.fault, &self.spawned) else {
+        let (Fault::KillAtChild(step), Some(spawned)) =
+            (self.prepared.options.fault, &self.spawned)
+        else {
             return;
         };
         let meeting = self.next_meeting();
@@ -330,23 +374,36 @@ impl<'p, 'a> Launching<'p, 'a> {
                     | ChildAct::WaitStart
             )
         };
-        let mut meetings = (0u32..).zip(&self.prepared.plan.child).filter(|(_, step)| waits(&step.act));
+        let mut meetings = (0u32..)
+            .zip(&self.prepared.plan.child)
+            .filter(|(_, step)| waits(&step.act));
         meetings.nth(self.answered).map(|(index, _)| index)
     }
 
     /// Receives the child's request, which must be the one that the plan has next.
     fn answer(&mut self, answer: Answer) -> Result<()> {
-        let Some(Spawned { socket: Some(socket), started, .. }) = &self.spawned else {
+        let Some(Spawned {
+            socket: Some(socket),
+            started,
+            ..
+        }) = &self.spawned
+        else {
             return Err(Error::new(Kind::Bug, "a request without a socket"));
         };
         let mut request = [0u8; 4];
         let message = socket::receive(socket, &mut request)?;
         if message.len == 0 {
             let _ = process::wait_ended(&started.pidfd, None);
-            return Err(Error::new(Kind::Bug, "the container's first process ended before its time"));
+            return Err(Error::new(
+                Kind::Bug,
+                "the container's first process ended before its time",
+            ));
         }
         if message.len != 4 || u32::from_ne_bytes(request) != answer.request() {
-            return Err(Error::new(Kind::Bug, format!("the child asked for something else than: {answer}")));
+            return Err(Error::new(
+                Kind::Bug,
+                format!("the child asked for something else than: {answer}"),
+            ));
         }
         self.unanswered = true;
         match answer {
@@ -364,7 +421,14 @@ impl<'p, 'a> Launching<'p, 'a> {
     }
 
     fn finish_answer(&mut self) -> Result<()> {
-        if let (true, Some(Spawned { socket: Some(socket), .. })) = (self.unanswered, &self.spawned) {
+        if let (
+            true,
+            Some(Spawned {
+                socket: Some(socket),
+                ..
+            }),
+        ) = (self.unanswered, &self.spawned)
+        {
             socket::send(socket, &0i32.to_ne_bytes(), &[])?;
             self.answered += 1;
             self.watch_fault();
@@ -395,7 +459,11 @@ impl<'p, 'a> Launching<'p, 'a> {
             self.record.start_time = identity.start;
         }
         let waits = self.slots.start_socket.is_some();
-        self.record.status = if waits { Status::Created } else { Status::Running };
+        self.record.status = if waits {
+            Status::Created
+        } else {
+            Status::Running
+        };
         self.dir.write(&self.record)
     }
 }

@@ -29,7 +29,11 @@ impl Engine {
         if waits_for_start(record.pid) {
             return Ok(Status::Created);
         }
-        Ok(if is_frozen(record) { Status::Paused } else { Status::Running })
+        Ok(if is_frozen(record) {
+            Status::Paused
+        } else {
+            Status::Running
+        })
     }
 
     /// A container's record and status.
@@ -56,7 +60,10 @@ impl Engine {
     /// When one is gone.
     pub fn group(&self, record: &Record) -> Result<Group> {
         Group::open(record.leaves()).map_err(|error| {
-            Error::new(Kind::WrongState, format!("container {}: {error}", record.id))
+            Error::new(
+                Kind::WrongState,
+                format!("container {}: {error}", record.id),
+            )
         })
     }
 }
@@ -68,5 +75,7 @@ fn waits_for_start(pid: u32) -> bool {
 }
 
 fn is_frozen(record: &Record) -> bool {
-    Group::open(record.leaves()).and_then(|group| group.frozen()).unwrap_or(false)
+    Group::open(record.leaves())
+        .and_then(|group| group.frozen())
+        .unwrap_or(false)
 }

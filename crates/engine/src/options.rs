@@ -6,6 +6,9 @@ use alloc::vec::Vec;
 use plan::{Overlay, Root};
 use spec::Spec;
 
+/// The parent of cgroups that nobody gave a path.
+pub(crate) const CGROUP_PARENT: &str = "stockade";
+
 /// Who takes the terminal's master.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Terminal<'a> {
@@ -80,7 +83,7 @@ impl<'a> Options<'a> {
             init: false,
             loopback: false,
             make_work_dir: false,
-            cgroup_parent: "stockade",
+            cgroup_parent: CGROUP_PARENT,
             count_use: false,
             await_exec: false,
             fault: crate::fault::Fault::default(),
@@ -89,7 +92,11 @@ impl<'a> Options<'a> {
 
     /// The root's directory on the host, absolute.
     pub(crate) fn root_path(&self) -> String {
-        let path = self.spec.root.as_ref().map_or("", |root| root.path.as_str());
+        let path = self
+            .spec
+            .root
+            .as_ref()
+            .map_or("", |root| root.path.as_str());
         if path.starts_with('/') {
             return String::from(path);
         }

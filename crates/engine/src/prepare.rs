@@ -33,7 +33,9 @@ impl Engine {
         check(options)?;
         let none = Resources::default();
         let linux = options.spec.linux.as_ref();
-        let resources = linux.and_then(|linux| linux.resources.as_ref()).unwrap_or(&none);
+        let resources = linux
+            .and_then(|linux| linux.resources.as_ref())
+            .unwrap_or(&none);
         let path = cgroup_path(options)?;
         let request = cgroup::Request {
             path: &path,
@@ -49,13 +51,21 @@ impl Engine {
         };
         let request = plan_request(options, what, &lowered, filter.as_ref());
         let plan = plan::plan(&request, &facts::find())?;
-        act(&Prepared { plan: &plan, cgroup: &lowered, options })
+        act(&Prepared {
+            plan: &plan,
+            cgroup: &lowered,
+            options,
+        })
     }
 }
 
 fn check(options: &Options<'_>) -> Result<()> {
-    spec::id::check(options.id)
-        .map_err(|invalid| Error::new(Kind::BadConfig, format!("invalid container ID {:?}: {invalid}", options.id)))?;
+    spec::id::check(options.id).map_err(|invalid| {
+        Error::new(
+            Kind::BadConfig,
+            format!("invalid container ID {:?}: {invalid}", options.id),
+        )
+    })?;
     options.spec.check()?;
     Ok(())
 }
@@ -67,18 +77,32 @@ fn counted(options: &Options<'_>) -> Controllers {
         return Controllers::NONE;
     }
     // A limit can be changed while a container runs only where it is in the limit's hierarchy.
-    [Cpu, Cpuacct, Cpuset, Io, Memory, Pids].into_iter().fold(Controllers::NONE, Controllers::with)
+    [Cpu, Cpuacct, Cpuset, Io, Memory, Pids]
+        .into_iter()
+        .fold(Controllers::NONE, Controllers::with)
 }
 
 fn cgroup_path(options: &Options<'_>) -> Result<String> {
-    let asked = options.spec.linux.as_ref().and_then(|linux| linux.cgroups_path.as_deref());
+    let asked = options
+        .spec
+        .linux
+        .as_ref()
+        .and_then(|linux| linux.cgroups_path.as_deref());
     let asked = asked.filter(|path| !path.is_empty());
     let place = Place::field("linux.cgroupsPath");
     if asked.is_some_and(|path| path.contains(':')) {
-        let what = "a systemd path (slice:prefix:name) needs --systemd-cgroup, which is not supported yet";
-        return Err(Error::new(Kind::Unsupported, format!("config.json: {place}: {what}")));
+        let what =
+            "a systemd path (slice:prefix:name) needs --systemd-cgroup, which is not supported yet";
+        return Err(Error::new(
+            Kind::Unsupported,
+            format!("config.json: {place}: {what}"),
+        ));
     }
-    Ok(cgroup::layout::place(asked, options.cgroup_parent, options.id)?)
+    Ok(cgroup::layout::place(
+        asked,
+        options.cgroup_parent,
+        options.id,
+    )?)
 }
 
 fn plan_request<'a>(
@@ -87,7 +111,10 @@ fn plan_request<'a>(
     lowered: &'a Lowered<'a>,
     filter: Option<&'a Filter>,
 ) -> Request<'a> {
-    let root = options.root.clone().unwrap_or_else(|| Root::Directory(options.root_path()));
+    let root = options
+        .root
+        .clone()
+        .unwrap_or_else(|| Root::Directory(options.root_path()));
     Request {
         id: options.id,
         spec: options.spec,
@@ -116,7 +143,10 @@ fn plan_request<'a>(
 impl Filter {
     /// As the planner takes it.
     pub(crate) fn program(&self) -> Program<'_> {
-        Program { instructions: self.instructions(), flags: self.flags(), listener: self.listener() }
+        Program {
+            instructions: self.instructions(),
+            flags: self.flags(),
+            listener: self.listener(),
+        }
     }
 }
-

@@ -74,17 +74,27 @@ impl CgroupRecord {
             mount: leaf.mount.clone().into_owned(),
             path: leaf.path.clone(),
             shared: leaf.shared,
-            controllers: leaf.controllers.iter().map(|one| String::from(one.v1_name())).collect(),
+            controllers: leaf
+                .controllers
+                .iter()
+                .map(|one| String::from(one.v1_name()))
+                .collect(),
         }
     }
 
     /// The leaf again.
     pub fn leaf(&self) -> Leaf {
         let controllers = self.controllers.iter().filter_map(|name| {
-            Controller::ALL.into_iter().find(|one| one.v1_name() == name)
+            Controller::ALL
+                .into_iter()
+                .find(|one| one.v1_name() == name)
         });
         Leaf {
-            version: if self.version == 1 { Version::V1 } else { Version::V2 },
+            version: if self.version == 1 {
+                Version::V1
+            } else {
+                Version::V2
+            },
             controllers: controllers.fold(Controllers::NONE, Controllers::with),
             mount: Cow::Owned(self.mount.clone()),
             path: self.path.clone(),
@@ -96,7 +106,11 @@ impl CgroupRecord {
 impl Record {
     /// A record of this version's format.
     pub fn new(id: &str) -> Self {
-        Self { format: FORMAT, id: id.into(), ..Self::default() }
+        Self {
+            format: FORMAT,
+            id: id.into(),
+            ..Self::default()
+        }
     }
 
     /// Reads a record.
@@ -105,8 +119,11 @@ impl Record {
     /// When it is damaged or of another format.
     pub fn parse(id: &str, text: &[u8]) -> Result<Self> {
         let damaged = |why: &dyn core::fmt::Display| {
-            Error::new(Kind::Bug, alloc::format!("container {id}: damaged state.json: {why}"))
-                .hint("`delete --force` removes what is left of it")
+            Error::new(
+                Kind::Bug,
+                alloc::format!("container {id}: damaged state.json: {why}"),
+            )
+            .hint("`delete --force` removes what is left of it")
         };
         let record: Self = serde_json::from_slice(text).map_err(|error| damaged(&error))?;
         if record.format != FORMAT || record.id != id {

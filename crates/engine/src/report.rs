@@ -29,8 +29,14 @@ impl Report {
     pub(crate) fn read(script: impl AsFd) -> Option<Self> {
         let mut bytes = [0u8; 16];
         let got = pread(script, &mut bytes, OFFSET).ok()?;
-        let word = |at: usize| u32::from_ne_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
-        (got == bytes.len()).then(|| Self { step: word(0), errno: word(4), part: word(8) })
+        let word = |at: usize| {
+            u32::from_ne_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
+        };
+        (got == bytes.len()).then(|| Self {
+            step: word(0),
+            errno: word(4),
+            part: word(8),
+        })
     }
 }
 
@@ -39,7 +45,10 @@ pub(crate) fn error(plan: &Plan<'_>, report: Report) -> Error {
     let errno = Errno::from_raw_os_error(i32::try_from(report.errno).unwrap_or(0));
     let index = usize::try_from(report.step).unwrap_or(0).wrapping_sub(1);
     let Some(step) = plan.child.get(index) else {
-        return Error::new(Kind::Bug, format!("the child's report names step {}", report.step));
+        return Error::new(
+            Kind::Bug,
+            format!("the child's report names step {}", report.step),
+        );
     };
     if let Some(error) = command_error(plan, &step.act, errno) {
         return error;
@@ -51,7 +60,10 @@ pub(crate) fn error(plan: &Plan<'_>, report: Report) -> Error {
         plan::Origin::Always(_) => String::new(),
     };
     let part = part_words(report.part);
-    let error = Error::new(Kind::Kernel(errno), format!("{place}{}: {part}{words} ({name})", step.act));
+    let error = Error::new(
+        Kind::Kernel(errno),
+        format!("{place}{}: {part}{words} ({name})", step.act),
+    );
     match hint(&step.act, errno, report.part) {
         Some(hint) => error.hint(hint),
         None => error,
@@ -96,7 +108,12 @@ fn no_command(name: &str, errno: Errno) -> Error {
         _ => Kind::CommandNotRunnable,
     };
     let words = describe(errno).1.chars();
-    let lower: String = words.clone().take(1).flat_map(char::to_lowercase).chain(words.skip(1)).collect();
+    let lower: String = words
+        .clone()
+        .take(1)
+        .flat_map(char::to_lowercase)
+        .chain(words.skip(1))
+        .collect();
     Error::new(kind, format!("exec {name}: {lower}"))
 }
 
@@ -124,9 +141,13 @@ fn hint(act: &ChildAct<'_>, errno: Errno, at: u32) -> Option<&'static str> {
             "this kernel runs without that security module; nothing is started unconfined"
         }
         (ChildAct::Mount(_), Errno::NODEV) => "this kernel has no such file system",
-        (ChildAct::Bind(_), Errno::NOENT) if at == part::SOURCE => "the source does not exist on the host",
+        (ChildAct::Bind(_), Errno::NOENT) if at == part::SOURCE => {
+            "the source does not exist on the host"
+        }
         (ChildAct::WorkDir { .. }, Errno::NOENT) => "the directory does not exist in the container",
-        (ChildAct::WriteProc { .. }, Errno::NOENT) => "this kernel has no such setting in the container's namespaces",
+        (ChildAct::WriteProc { .. }, Errno::NOENT) => {
+            "this kernel has no such setting in the container's namespaces"
+        }
         _ => return None,
     })
 }
@@ -139,14 +160,21 @@ pub(crate) fn check_script(script: impl AsFd, spec: &spec::Spec<'_>) -> crate::e
     };
     let errno = Errno::from_raw_os_error(i32::try_from(report.errno).unwrap_or(0));
     let (name, words) = describe(errno);
-    let program = spec.process.as_ref().and_then(|process| process.args.first());
+    let program = spec
+        .process
+        .as_ref()
+        .and_then(|process| process.args.first());
     let program = program.map_or("", |program| program.as_str());
     Err(match code_of(&script, report.step) {
         Some(child::op::Code::Exec) => not_executed(program, errno),
-        Some(code) => {
-            Error::new(Kind::Kernel(errno), format!("the container's last steps: {code:?}: {words} ({name})"))
-        }
-        None => Error::new(Kind::Bug, format!("the child's report names step {}", report.step)),
+        Some(code) => Error::new(
+            Kind::Kernel(errno),
+            format!("the container's last steps: {code:?}: {words} ({name})"),
+        ),
+        None => Error::new(
+            Kind::Bug,
+            format!("the child's report names step {}", report.step),
+        ),
     })
 }
 

@@ -49,8 +49,12 @@ impl Filter {
 
 /// The program of `profile`: from the cache below `state_root`, or compiled and put there.
 pub(crate) fn program(state_root: &str, profile: &Seccomp<'_>) -> Result<Filter> {
-    let compiled = seccomp::compile(profile, MACHINE, Kernel::LINUX_5_19)
-        .map_err(|error| Error::new(Kind::BadConfig, format!("config.json: {}", error.to_string())))?;
+    let compiled = seccomp::compile(profile, MACHINE, Kernel::LINUX_5_19).map_err(|error| {
+        Error::new(
+            Kind::BadConfig,
+            format!("config.json: {error}"),
+        )
+    })?;
     let _ = state_root;
     Ok(Filter::new(&compiled.program))
 }

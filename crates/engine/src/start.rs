@@ -23,7 +23,8 @@ impl Engine {
         match self.status(&dir, &record)? {
             Status::Created => {}
             status => {
-                let message = alloc::format!("cannot start a container that is {}: {id}", status.name());
+                let message =
+                    alloc::format!("cannot start a container that is {}: {id}", status.name());
                 return Err(Error::new(Kind::WrongState, message));
             }
         }
@@ -43,6 +44,11 @@ impl Engine {
         }
         record.status = Status::Running;
         dir.write(&record)?;
-        hooks::run_all(HookKind::Poststart, &spec, &hooks::state(&record, Status::Running), None)
+        hooks::run_all(
+            HookKind::Poststart,
+            &spec,
+            &hooks::state(&record, Status::Running),
+            None,
+        )
     }
 }

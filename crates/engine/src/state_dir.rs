@@ -7,7 +7,8 @@ use alloc::vec::Vec;
 use sys::error::OnCall;
 use sys::file;
 use sys::rustix::fs::{
-    AtFlags, CWD, FlockOperation, Mode, OFlags, RawDir, flock, mkdirat, openat, renameat, unlinkat,
+    AtFlags, CWD, FlockOperation, Mode, OFlags, RawDir, flock, fstat, mkdirat, openat, renameat, statat,
+    unlinkat,
 };
 use sys::{AsFd, Errno, OwnedFd};
 
@@ -44,19 +45,27 @@ impl Engine {
             other => other,
         }
         .map_err(|errno| match errno {
-            Errno::EXIST => {
-                Error::new(Kind::Busy, format!("container with given ID already exists: {id}"))
-            }
+            Errno::EXIST => Error::new(
+                Kind::Busy,
+                format!("container with given ID already exists: {id}"),
+            ),
             errno => sys::Error::new("mkdir", &path, errno).into(),
         })?;
         let dir = self.open_state_dir(id)?;
-        dir.lock()?;
+        // Somebody who found the directory before it was locked may have taken it for a dead one's.
+        dir.lock().map_err(|error| match error.kind {
+            Kind::NotFound => Error::new(Kind::Busy, format!("container with given ID already exists: {id}")),
+            _ => error,
+        })?;
         Ok(dir)
     }
 
     fn make_state_root(&self) -> Result<()> {
         let mut at = 0;
-        while let Some(slash) = self.state_root[at + 1..].find('/').map(|found| at + 1 + found) {
+        while let Some(slash) = self.state_root[at + 1..]
+            .find('/')
+            .map(|found| at + 1 + found)
+        {
             let _ = mkdirat(CWD, &self.state_root[..slash], Mode::from_raw_mode(0o755));
             at = slash;
         }
@@ -72,15 +81,23 @@ impl Engine {
     /// `NotFound` where there is none; `BadConfig` for a name that can be none.
     pub fn open_state_dir(&self, id: &str) -> Result<StateDir> {
         spec::id::check(id).map_err(|invalid| {
-            Error::new(Kind::BadConfig, format!("invalid container ID {id:?}: {invalid}"))
+            Error::new(
+                Kind::BadConfig,
+                format!("invalid container ID {id:?}: {invalid}"),
+            )
         })?;
         let path = format!("{}/{id}", self.state_root);
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         match openat(CWD, &path, flags, Mode::empty()) {
-            Ok(dir) => Ok(StateDir { id: id.into(), path, dir }),
-            Err(Errno::NOENT | Errno::NOTDIR) => {
-                Err(Error::new(Kind::NotFound, format!("container does not exist: {id}")))
-            }
+            Ok(dir) => Ok(StateDir {
+                id: id.into(),
+                path,
+                dir,
+            }),
+            Err(Errno::NOENT | Errno::NOTDIR) => Err(Error::new(
+                Kind::NotFound,
+                format!("container does not exist: {id}"),
+            )),
             Err(errno) => Err(sys::Error::new("open", &path, errno).into()),
         }
     }
@@ -115,10 +132,21 @@ fn names_in(root: &OwnedFd, path: &str) -> Result<Vec<String>> {
 impl StateDir {
     /// Locks the container for this process, waiting for whoever holds it. The lock ends with the
     /// value, or with the process, however it ends.
+    ///
+    /// # Errors
+    /// `NotFound` when the container was removed meanwhile: its name may be another's now.
     pub fn lock(&self) -> Result<()> {
         sys::rustix::io::retry_on_intr(|| flock(&self.dir, FlockOperation::LockExclusive))
             .on("flock", &self.path)?;
+        if fstat(&self.dir).on("fstat", &self.path)?.st_nlink == 0 {
+            return Err(Error::new(Kind::NotFound, format!("container does not exist: {}", self.id)));
+        }
         Ok(())
+    }
+
+    /// Whether there is a record, readable or not.
+    pub(crate) fn has_record(&self) -> bool {
+        statat(&self.dir, RECORD, AtFlags::SYMLINK_NOFOLLOW).is_ok()
     }
 
     /// Whether somebody else is at work on the container right now.

@@ -48,6 +48,8 @@ fn kill_all(record: &Record, group: Option<Group>) -> Result<()> {
     }
     let group = match group {
         Some(group) => Some(group),
+        // Whoever was stopped before there was a cgroup has none.
+        None if record.cgroups.is_empty() => None,
         None => Group::open(record.leaves()).ok(),
     };
     if let Some(group) = &group {
@@ -62,8 +64,12 @@ fn kill_all(record: &Record, group: Option<Group>) -> Result<()> {
 
 /// The container's first process, where it lives.
 pub(crate) fn living_first(record: &Record) -> Result<Option<OwnedFd>> {
-    let Some(pid) = i32::try_from(record.pid).ok().and_then(Pid::from_raw) else { return Ok(None) };
-    let Some(pidfd) = process::open(pid)? else { return Ok(None) };
+    let Some(pid) = i32::try_from(record.pid).ok().and_then(Pid::from_raw) else {
+        return Ok(None);
+    };
+    let Some(pidfd) = process::open(pid)? else {
+        return Ok(None);
+    };
     // Asked after the descriptor was opened: what it names cannot change any more.
     match process::identity(record.pid)? {
         Some(identity) if !identity.dead && identity.start == record.start_time => Ok(Some(pidfd)),

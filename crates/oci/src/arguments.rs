@@ -45,14 +45,19 @@ impl<'a> Arguments<'a> {
             Some((name, value)) => (name, Some(value)),
             None => (*word, None),
         };
-        Some(Given { name: name.trim_start_matches('-'), joined })
+        Some(Given {
+            name: name.trim_start_matches('-'),
+            joined,
+        })
     }
 
     /// The value of an option: what was joined to it, or the next word.
     pub(crate) fn value(&mut self, option: Given<'a>) -> Result<&'a str> {
         match option.joined {
             Some(value) => Ok(value),
-            None => self.word().ok_or_else(|| usage(format!("--{}: needs a value", option.name))),
+            None => self
+                .word()
+                .ok_or_else(|| usage(format!("--{}: needs a value", option.name))),
         }
     }
 
@@ -61,7 +66,10 @@ impl<'a> Arguments<'a> {
         match option.joined {
             None | Some("true" | "1") => Ok(true),
             Some("false" | "0") => Ok(false),
-            Some(other) => Err(usage(format!("--{}: {other:?} is neither true nor false", option.name))),
+            Some(other) => Err(usage(format!(
+                "--{}: {other:?} is neither true nor false",
+                option.name
+            ))),
         }
     }
 
@@ -106,7 +114,11 @@ impl<'a> Arguments<'a> {
         if count.contains(&found.len()) {
             return Ok(found);
         }
-        Err(usage(format!("{verb}: needs {} argument(s), {} given", count.start(), found.len())))
+        Err(usage(format!(
+            "{verb}: needs {} argument(s), {} given",
+            count.start(),
+            found.len()
+        )))
     }
 }
 
@@ -131,7 +143,11 @@ mod tests {
         let mut given = vec![];
         let found = Arguments::new(&words)
             .parse("delete", 1..=1, |arguments, option| {
-                let value = if option.name == "force" { "" } else { arguments.value(option)? };
+                let value = if option.name == "force" {
+                    ""
+                } else {
+                    arguments.value(option)?
+                };
                 given.push((option.name, value));
                 Ok(true)
             })

@@ -40,8 +40,14 @@ pub(crate) fn absolute(path: &str) -> Result<String> {
         return Ok(String::from(path));
     }
     let here = getcwd(Vec::new()).map_err(|errno| sys::Error::new("getcwd", "", errno))?;
-    let here = here.to_str().map_err(|_| usage("the working directory's path is not UTF-8"))?;
-    Ok(if path == "." { String::from(here) } else { format!("{here}/{path}") })
+    let here = here
+        .to_str()
+        .map_err(|_| usage("the working directory's path is not UTF-8"))?;
+    Ok(if path == "." {
+        String::from(here)
+    } else {
+        format!("{here}/{path}")
+    })
 }
 
 /// `spec`: writes a default configuration.
@@ -51,7 +57,10 @@ pub(crate) fn write_spec(arguments: &mut Arguments<'_>) -> Result<Success> {
         match option.name {
             "bundle" | "b" => bundle = arguments.value(option)?,
             "rootless" => {
-                return Err(Error::new(Kind::Unsupported, "spec --rootless: not supported yet"));
+                return Err(Error::new(
+                    Kind::Unsupported,
+                    "spec --rootless: not supported yet",
+                ));
             }
             _ => return Ok(false),
         }

@@ -61,7 +61,9 @@ pub(crate) fn update(global: &Global<'_>, arguments: &mut Arguments<'_>) -> Resu
         match option.name {
             "resources" | "r" => limits.file = Some(arguments.value(option)?),
             "memory" => memory.limit = Some(size(option.name, arguments.value(option)?)?),
-            "memory-reservation" => memory.reservation = Some(size(option.name, arguments.value(option)?)?),
+            "memory-reservation" => {
+                memory.reservation = Some(size(option.name, arguments.value(option)?)?)
+            }
             "memory-swap" => memory.swap = Some(size(option.name, arguments.value(option)?)?),
             "cpu-period" => cpu.period = Some(arguments.number(option)?),
             "cpu-quota" => cpu.quota = Some(arguments.number(option)?),
@@ -111,5 +113,7 @@ fn size(name: &str, text: &str) -> core::result::Result<i64, Error> {
         _ => (text.trim_end_matches(['b', 'B']), 0),
     };
     let count: i64 = number(name, digits)?;
-    count.checked_mul(1 << shift).ok_or_else(|| usage(format!("--{name}: {text:?} is too large")))
+    count
+        .checked_mul(1 << shift)
+        .ok_or_else(|| usage(format!("--{name}: {text:?} is too large")))
 }

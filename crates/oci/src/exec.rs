@@ -59,7 +59,9 @@ pub(crate) fn exec(
     let spec = Spec::parse(&config)?;
     let file = given.process_file.map(read_process).transpose()?;
     let own = match &file {
-        Some(text) => serde_json::from_slice(text).map_err(|error| usage(format!("--process: {error}")))?,
+        Some(text) => {
+            serde_json::from_slice(text).map_err(|error| usage(format!("--process: {error}")))?
+        }
         None => own_process(&spec, &given, &command)?,
     };
     start(global, id, &given, &own, library)
@@ -72,13 +74,18 @@ fn start(
     process: &Process<'_>,
     library: Option<&dyn Library>,
 ) -> Result<Success> {
-    let mut terminal = given.console_socket.map_or(Terminal::None, Terminal::Socket);
+    let mut terminal = given
+        .console_socket
+        .map_or(Terminal::None, Terminal::Socket);
     if process.terminal && terminal == Terminal::None {
         if given.detach {
             return Err(usage("exec --tty --detach: needs --console-socket"));
         }
         if library.is_none() {
-            return Ok(Success { needs_library: true, ..Success::default() });
+            return Ok(Success {
+                needs_library: true,
+                ..Success::default()
+            });
         }
         terminal = Terminal::Caller;
     }
@@ -139,21 +146,27 @@ fn read_process(path: &str) -> Result<Vec<u8>> {
 /// The container's own process, changed by the options.
 fn own_process<'a>(spec: &Spec<'a>, given: &Given<'a>, command: &[&'a str]) -> Result<Process<'a>> {
     let Some(mut process) = spec.process.clone() else {
-        return Err(usage("exec: the container's configuration has no process; use --process"));
+        return Err(usage(
+            "exec: the container's configuration has no process; use --process",
+        ));
     };
     if command.is_empty() {
         return Err(usage("exec: needs a command"));
     }
     process.args = command.iter().map(|word| Str::new(word)).collect();
     process.terminal = given.tty;
-    process.env.extend(given.env.iter().map(|entry| Str::new(entry)));
+    process
+        .env
+        .extend(given.env.iter().map(|entry| Str::new(entry)));
     process.no_new_privileges |= given.no_new_privs;
     process.user.additional_gids.extend(&given.groups);
     if let Some(cwd) = given.cwd {
         process.cwd = Str::new(cwd);
     }
     if let Some(user) = given.user {
-        let (uid, gid) = user.split_once(':').map_or((user, None), |(uid, gid)| (uid, Some(gid)));
+        let (uid, gid) = user
+            .split_once(':')
+            .map_or((user, None), |(uid, gid)| (uid, Some(gid)));
         process.user.uid = number("user", uid)?;
         if let Some(gid) = gid {
             process.user.gid = number("user", gid)?;

@@ -4,21 +4,72 @@ use alloc::vec::Vec;
 
 use serde_json::json;
 
-const HOOKS: [&str; 6] =
-    ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"];
+const HOOKS: [&str; 6] = [
+    "prestart",
+    "createRuntime",
+    "createContainer",
+    "startContainer",
+    "poststart",
+    "poststop",
+];
 const MOUNT_OPTIONS: &[&str] = &[
-    "async", "atime", "bind", "defaults", "dev", "diratime", "dirsync", "exec", "iversion",
-    "lazytime", "loud", "mand", "noatime", "nodev", "nodiratime", "noexec", "noiversion",
-    "nolazytime", "nomand", "norelatime", "nostrictatime", "nosuid", "nosymfollow", "private", "ratime",
-    "rbind", "rdev", "rexec", "relatime", "remount", "rnodev", "rnoexec", "rnosuid", "ro",
-    "rprivate", "rro", "rrw", "rshared", "rslave", "rsuid", "runbindable", "rw", "shared", "slave",
-    "strictatime", "suid", "sync", "tmpcopyup",
+    "async",
+    "atime",
+    "bind",
+    "defaults",
+    "dev",
+    "diratime",
+    "dirsync",
+    "exec",
+    "iversion",
+    "lazytime",
+    "loud",
+    "mand",
+    "noatime",
+    "nodev",
+    "nodiratime",
+    "noexec",
+    "noiversion",
+    "nolazytime",
+    "nomand",
+    "norelatime",
+    "nostrictatime",
+    "nosuid",
+    "nosymfollow",
+    "private",
+    "ratime",
+    "rbind",
+    "rdev",
+    "rexec",
+    "relatime",
+    "remount",
+    "rnodev",
+    "rnoexec",
+    "rnosuid",
+    "ro",
+    "rprivate",
+    "rro",
+    "rrw",
+    "rshared",
+    "rslave",
+    "rsuid",
+    "runbindable",
+    "rw",
+    "shared",
+    "slave",
+    "strictatime",
+    "suid",
+    "sync",
+    "tmpcopyup",
 ];
 
 /// The document.
 pub(crate) fn json() -> Vec<u8> {
     let capabilities: Vec<_> = spec::CapSet::ALL.names().collect();
-    let namespaces: Vec<_> = spec::NamespaceType::ALL.iter().map(|kind| kind.name()).collect();
+    let namespaces: Vec<_> = spec::NamespaceType::ALL
+        .iter()
+        .map(|kind| kind.name())
+        .collect();
     let document = json!({
         "ociVersionMin": "1.0.0",
         "ociVersionMax": spec::state::OCI_VERSION,

@@ -17,8 +17,14 @@ pub(crate) struct Global<'a> {
 }
 
 pub(crate) fn parse<'a>(arguments: &mut Arguments<'a>) -> Result<Global<'a>> {
-    let engine = Engine { state_root: String::from("/run/stockade") };
-    let mut global = Global { engine, log: None, log_json: false };
+    let engine = Engine {
+        state_root: String::from("/run/stockade"),
+    };
+    let mut global = Global {
+        engine,
+        log: None,
+        log_json: false,
+    };
     while let Some(option) = arguments.option() {
         match option.name {
             "root" => {
@@ -33,13 +39,20 @@ pub(crate) fn parse<'a>(arguments: &mut Arguments<'a>) -> Result<Global<'a>> {
                 global.log_json = match arguments.value(option)? {
                     "json" => true,
                     "text" => false,
-                    other => return Err(usage(format!("--log-format: {other:?} is neither text nor json"))),
+                    other => {
+                        return Err(usage(format!(
+                            "--log-format: {other:?} is neither text nor json"
+                        )));
+                    }
                 }
             }
             "debug" => drop(arguments.switch(option)?),
             "systemd-cgroup" => {
                 if arguments.switch(option)? {
-                    return Err(Error::new(Kind::Unsupported, "--systemd-cgroup: not supported yet"));
+                    return Err(Error::new(
+                        Kind::Unsupported,
+                        "--systemd-cgroup: not supported yet",
+                    ));
                 }
             }
             "rootless" => match arguments.value(option)? {
@@ -67,5 +80,9 @@ pub(crate) fn parse<'a>(arguments: &mut Arguments<'a>) -> Result<Global<'a>> {
 
 /// The lines that `--version` prints.
 pub(crate) fn version() -> String {
-    format!("stockade version {}\nspec: {}\n", env!("CARGO_PKG_VERSION"), spec::state::OCI_VERSION)
+    format!(
+        "stockade version {}\nspec: {}\n",
+        env!("CARGO_PKG_VERSION"),
+        spec::state::OCI_VERSION
+    )
 }

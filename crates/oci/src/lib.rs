@@ -55,11 +55,17 @@ pub(crate) struct Success {
 
 impl Success {
     pub(crate) fn text(out: impl Into<Vec<u8>>) -> Self {
-        Self { out: out.into(), ..Self::default() }
+        Self {
+            out: out.into(),
+            ..Self::default()
+        }
     }
 
     pub(crate) fn code(code: i32) -> Self {
-        Self { code, ..Self::default() }
+        Self {
+            code,
+            ..Self::default()
+        }
     }
 }
 
@@ -73,7 +79,11 @@ pub fn main(words: &[&str], library: Option<&dyn Library>) -> Outcome {
     };
     match dispatch(&global, &mut arguments, library) {
         Ok(success) if success.needs_library => Outcome::NeedsLibrary,
-        Ok(success) => Outcome::Done { code: success.code, out: success.out, err: None },
+        Ok(success) => Outcome::Done {
+            code: success.code,
+            out: success.out,
+            err: None,
+        },
         Err(error) => failed(&error, Some(&global)),
     }
 }
@@ -81,7 +91,11 @@ pub fn main(words: &[&str], library: Option<&dyn Library>) -> Outcome {
 /// What the commands need of the C library's side: copying between a terminal and the user's.
 pub trait Library {
     /// Copies until the process ends; gives its exit status.
-    fn attend(&self, master: sys::OwnedFd, pidfd: &sys::OwnedFd) -> core::result::Result<i32, String>;
+    fn attend(
+        &self,
+        master: sys::OwnedFd,
+        pidfd: &sys::OwnedFd,
+    ) -> core::result::Result<i32, String>;
 }
 
 fn dispatch(
@@ -108,9 +122,10 @@ fn dispatch(
         "spec" => bundle::write_spec(arguments),
         "features" => Ok(Success::text(features::json())),
         "help" => Ok(Success::text(HELP)),
-        "checkpoint" | "restore" | "events" => {
-            Err(Error::new(Kind::Unsupported, format!("{verb}: not supported yet")))
-        }
+        "checkpoint" | "restore" | "events" => Err(Error::new(
+            Kind::Unsupported,
+            format!("{verb}: not supported yet"),
+        )),
         _ => Err(usage(format!("no such command: {verb}"))),
     }
 }
@@ -128,8 +143,16 @@ fn failed(error: &Error, global: Option<&global::Global<'_>>) -> Outcome {
         text.push_str("\nhint: ");
         text.push_str(hint);
     }
-    let code = if matches!(error.exit_code(), 126 | 127) { error.exit_code() } else { 1 };
-    Outcome::Done { code, out: Vec::new(), err: Some(text) }
+    let code = if matches!(error.exit_code(), 126 | 127) {
+        error.exit_code()
+    } else {
+        1
+    };
+    Outcome::Done {
+        code,
+        out: Vec::new(),
+        err: Some(text),
+    }
 }
 
 const HELP: &str = "\

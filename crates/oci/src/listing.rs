@@ -39,27 +39,42 @@ pub(crate) fn list(global: &Global<'_>, arguments: &mut Arguments<'_>) -> Result
         }
     }
     if quiet {
-        let lines: String = found.iter().map(|(record, _)| format!("{}\n", record.id)).collect();
+        let lines: String = found
+            .iter()
+            .map(|(record, _)| format!("{}\n", record.id))
+            .collect();
         return Ok(Success::text(lines));
     }
     match format {
         "table" => Ok(Success::text(table(&found))),
         "json" => Ok(Success::text(json(&found))),
-        other => Err(usage(format!("--format: {other:?} is neither table nor json"))),
+        other => Err(usage(format!(
+            "--format: {other:?} is neither table nor json"
+        ))),
     }
 }
 
 fn pid(record: &Record, status: Status) -> u32 {
-    if status == Status::Stopped { 0 } else { record.pid }
+    if status == Status::Stopped {
+        0
+    } else {
+        record.pid
+    }
 }
 
 fn table(found: &[(Record, Status)]) -> String {
-    let mut out = format!("{:<12}  {:<8}  {:<8}  {:<24}  CREATED\n", "ID", "PID", "STATUS", "BUNDLE");
+    let mut out = format!(
+        "{:<12}  {:<8}  {:<8}  {:<24}  CREATED\n",
+        "ID", "PID", "STATUS", "BUNDLE"
+    );
     for (record, status) in found {
         let (id, bundle) = (&record.id, &record.bundle);
         let pid = pid(record, *status);
-        let line =
-            format!("{id:<12}  {pid:<8}  {:<8}  {bundle:<24}  {}\n", status.name(), record.created);
+        let line = format!(
+            "{id:<12}  {pid:<8}  {:<8}  {bundle:<24}  {}\n",
+            status.name(),
+            record.created
+        );
         out.push_str(&line);
     }
     out
@@ -98,7 +113,9 @@ pub(crate) fn ps(global: &Global<'_>, arguments: &mut Arguments<'_>) -> Result<S
     match format {
         "json" => Ok(Success::text(serde_json::to_vec(&pids).unwrap_or_default())),
         "table" => Ok(Success::text(process_table(&pids))),
-        other => Err(usage(format!("--format: {other:?} is neither table nor json"))),
+        other => Err(usage(format!(
+            "--format: {other:?} is neither table nor json"
+        ))),
     }
 }
 
@@ -106,7 +123,10 @@ fn process_table(pids: &[u32]) -> String {
     let mut out = String::from("PID      CMD\n");
     for pid in pids {
         let command = sys::file::read_text(&format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        out.push_str(&format!("{pid:<8} {}\n", command.trim_end_matches('\0').replace('\0', " ")));
+        out.push_str(&format!(
+            "{pid:<8} {}\n",
+            command.trim_end_matches('\0').replace('\0', " ")
+        ));
     }
     out
 }

@@ -74,7 +74,12 @@ pub(crate) fn create(global: &Global<'_>, arguments: &mut Arguments<'_>) -> Resu
     let given = parse("create", arguments)?;
     let bundle = bundle::read(given.bundle, given.config)?;
     let spec = Spec::parse(&bundle.config)?;
-    run_or_create(&global.engine, &given.options(&bundle, &spec)?, Act::Create, |_| Ok(()))?;
+    run_or_create(
+        &global.engine,
+        &given.options(&bundle, &spec)?,
+        Act::Create,
+        |_| Ok(()),
+    )?;
     Ok(Success::default())
 }
 
@@ -82,10 +87,7 @@ pub(crate) fn create(global: &Global<'_>, arguments: &mut Arguments<'_>) -> Resu
 ///
 /// # Errors
 /// As the command's own, up to the plan.
-pub fn plan(
-    words: &[&str],
-    render: &mut dyn FnMut(&plan::Plan<'_>) -> String,
-) -> Result<String> {
+pub fn plan(words: &[&str], render: &mut dyn FnMut(&plan::Plan<'_>) -> String) -> Result<String> {
     let mut arguments = Arguments::new(words);
     let global = crate::global::parse(&mut arguments)?;
     let (verb, act) = match arguments.word() {
@@ -97,7 +99,10 @@ pub fn plan(
     let bundle = bundle::read(given.bundle, given.config)?;
     let spec = Spec::parse(&bundle.config)?;
     let mut options = given.options(&bundle, &spec)?;
-    let terminal = spec.process.as_ref().is_some_and(|process| process.terminal);
+    let terminal = spec
+        .process
+        .as_ref()
+        .is_some_and(|process| process.terminal);
     if terminal && verb == "run" && !given.detach && given.console_socket.is_none() {
         options.terminal = Terminal::Caller;
     }
@@ -119,10 +124,16 @@ pub(crate) fn run(
         run_or_create(&global.engine, &options, Act::Run, |_| Ok(()))?;
         return Ok(Success::default());
     }
-    let terminal = spec.process.as_ref().is_some_and(|process| process.terminal);
+    let terminal = spec
+        .process
+        .as_ref()
+        .is_some_and(|process| process.terminal);
     if terminal && given.console_socket.is_none() {
         if library.is_none() {
-            return Ok(Success { needs_library: true, ..Success::default() });
+            return Ok(Success {
+                needs_library: true,
+                ..Success::default()
+            });
         }
         options.terminal = Terminal::Caller;
     }
@@ -158,8 +169,12 @@ fn forward(launched: &mut Launched<'_, '_>, signals: &Signals) -> Result<i32> {
 /// Waits for a process's end; signals that we get are for it.
 pub fn forward_until_end(pidfd: &sys::OwnedFd, signals: &Signals) -> Result<()> {
     loop {
-        let mut polled = [PollFd::new(pidfd, PollFlags::IN), PollFd::new(signals, PollFlags::IN)];
-        retry_on_intr(|| poll(&mut polled, None)).map_err(|errno| sys::Error::new("poll", "", errno))?;
+        let mut polled = [
+            PollFd::new(pidfd, PollFlags::IN),
+            PollFd::new(signals, PollFlags::IN),
+        ];
+        retry_on_intr(|| poll(&mut polled, None))
+            .map_err(|errno| sys::Error::new("poll", "", errno))?;
         if !polled[0].revents().is_empty() {
             return Ok(());
         }

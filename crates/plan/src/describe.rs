@@ -33,14 +33,22 @@ fn write_types(f: &mut fmt::Formatter<'_>, types: u64) -> fmt::Result {
             separator = ", ";
         }
     }
-    if separator.is_empty() { f.write_str("none") } else { Ok(()) }
+    if separator.is_empty() {
+        f.write_str("none")
+    } else {
+        Ok(())
+    }
 }
 
 impl fmt::Display for Launch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("start the first process in new namespaces: ")?;
         write_types(f, self.namespaces)?;
-        if self.into_cgroup { f.write_str("; born in its cgroup") } else { Ok(()) }
+        if self.into_cgroup {
+            f.write_str("; born in its cgroup")
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -51,14 +59,23 @@ impl fmt::Display for HostAct {
             Self::MakeCgroup { dir, .. } => write!(f, "make cgroup {dir}"),
             Self::SetCgroup { file, value, .. } => write!(f, "write {value:?} to {file}"),
             Self::DevicePolicy { instructions } => {
-                write!(f, "attach the device policy to the cgroup ({instructions} instructions)")
+                write!(
+                    f,
+                    "attach the device policy to the cgroup ({instructions} instructions)"
+                )
             }
-            Self::OpenNamespace { kind, path } => write!(f, "open {} namespace {path}", kind.name()),
-            Self::TranslateOwners { path, .. } => write!(f, "copy the mount of {path} with translated owners"),
+            Self::OpenNamespace { kind, path } => {
+                write!(f, "open {} namespace {path}", kind.name())
+            }
+            Self::TranslateOwners { path, .. } => {
+                write!(f, "copy the mount of {path} with translated owners")
+            }
             Self::StartSocket => f.write_str("make the socket on which start says the word"),
             Self::Launch(launch) => write!(f, "{launch}"),
             Self::Answer(answer) => write!(f, "answer the child: {answer}"),
-            Self::Hook { kind, index, path } => write!(f, "run {} hook #{index}: {path}", kind.field()),
+            Self::Hook { kind, index, path } => {
+                write!(f, "run {} hook #{index}: {path}", kind.field())
+            }
             Self::PidFile { path } => write!(f, "write the pid to {path}"),
             Self::ConsoleSocket { path } => write!(f, "send the terminal to {path}"),
             Self::Commit => f.write_str("record that the container is there"),
@@ -101,7 +118,10 @@ fn write_mount_flags(f: &mut fmt::Formatter<'_>, flags: u64) -> fmt::Result {
         (1 << 24, "strictatime"),
         (1 << 4, "sync"),
     ];
-    NAMES.iter().filter(|(flag, _)| flags & flag != 0).try_for_each(|(_, name)| write!(f, " {name}"))
+    NAMES
+        .iter()
+        .filter(|(flag, _)| flags & flag != 0)
+        .try_for_each(|(_, name)| write!(f, " {name}"))
 }
 
 fn write_attributes(f: &mut fmt::Formatter<'_>, set: u64, clear: u64) -> fmt::Result {
@@ -126,12 +146,20 @@ fn write_attributes(f: &mut fmt::Formatter<'_>, set: u64, clear: u64) -> fmt::Re
 
 impl fmt::Display for Bind<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let how = if self.op_flags & child::op::flag::RECURSIVE != 0 { "bind all of" } else { "bind" };
+        let how = if self.op_flags & child::op::flag::RECURSIVE != 0 {
+            "bind all of"
+        } else {
+            "bind"
+        };
         write!(f, "{how} {} on {}", self.source, self.target)?;
         if self.tree.is_some() {
             f.write_str(", owners translated")?;
         }
-        write_attributes(f, u64::from(self.attributes.0), u64::from(self.attributes.1))?;
+        write_attributes(
+            f,
+            u64::from(self.attributes.0),
+            u64::from(self.attributes.1),
+        )?;
         write_attributes(
             f,
             u64::from(self.recursive_attributes.0),
@@ -162,25 +190,53 @@ impl fmt::Display for ChildAct<'_> {
                 f.write_str("make namespace: ")?;
                 write_types(f, *types)
             }
-            Self::TimeOffsets { text } => write!(f, "set clock offsets: {}", text.trim_end().replace('\n', ", ")),
+            Self::TimeOffsets { text } => write!(
+                f,
+                "set clock offsets: {}",
+                text.trim_end().replace('\n', ", ")
+            ),
             Self::EnterCgroup { name, .. } => write!(f, "enter the {name} cgroup"),
             Self::Ask(answer) => write!(f, "ask the parent: {answer}"),
             Self::BecomeRoot { uid, gid } => write!(f, "become {uid}:{gid} of the user namespace"),
             Self::LinkUp { name } => write!(f, "bring up {name}"),
             Self::Propagate { .. } => f.write_str("stop mounts from reaching the host"),
             Self::Root { path, .. } => write!(f, "take {path} as the root"),
-            Self::RootOverlay { target, options, .. } => write!(f, "mount overlay ({options}) on {target} as the root"),
-            Self::Overlay { target, options, .. } => write!(f, "mount overlay ({options}) on {target}"),
+            Self::RootOverlay {
+                target, options, ..
+            } => write!(f, "mount overlay ({options}) on {target} as the root"),
+            Self::Overlay {
+                target, options, ..
+            } => write!(f, "mount overlay ({options}) on {target}"),
             Self::Mount(new) => write!(f, "{new}"),
             Self::CopyUp(new) => write!(f, "{new}, with a copy of what is there"),
             Self::Bind(bind) => write!(f, "{bind}"),
-            Self::Attributes { target, set, clear, propagation, .. } => {
+            Self::Attributes {
+                target,
+                set,
+                clear,
+                propagation,
+                ..
+            } => {
                 write!(f, "change mount {target}:")?;
                 write_attributes(f, *set, *clear)?;
-                if *propagation != 0 { write!(f, " propagation") } else { Ok(()) }
+                if *propagation != 0 {
+                    write!(f, " propagation")
+                } else {
+                    Ok(())
+                }
             }
-            Self::Node { path, major, minor, mode, .. } => {
-                write!(f, "make device {path} {major}:{minor} mode {:o}", mode & 0o7777)
+            Self::Node {
+                path,
+                major,
+                minor,
+                mode,
+                ..
+            } => {
+                write!(
+                    f,
+                    "make device {path} {major}:{minor} mode {:o}",
+                    mode & 0o7777
+                )
             }
             Self::Link { path, text } => write!(f, "link {path} to {text}"),
             Self::Mask { path } => write!(f, "hide {path}"),
@@ -199,7 +255,9 @@ impl ChildAct<'_> {
     fn fmt_process(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Terminal { .. } => f.write_str("make a terminal and send it to the parent"),
-            Self::Limit { name, soft, hard, .. } => write!(f, "limit {name} to {soft}:{hard}"),
+            Self::Limit {
+                name, soft, hard, ..
+            } => write!(f, "limit {name} to {soft}:{hard}"),
             Self::OomScore { value } => write!(f, "set oom_score_adj {value}"),
             Self::Personality { persona } => write!(f, "set personality {persona:#x}"),
             Self::Scheduler { policy, .. } => write!(f, "set scheduler {policy}"),
@@ -212,14 +270,23 @@ impl ChildAct<'_> {
             Self::Bounding { keep } => write!(f, "limit capabilities for ever to {:#x}", keep.0),
             Self::Groups { ids } => write!(f, "set supplementary groups {ids:?}"),
             Self::User { uid, gid, umask } => write!(f, "become {uid}:{gid}, umask {umask:04o}"),
-            Self::Capabilities { effective, permitted, inheritable, ambient } => write!(
+            Self::Capabilities {
+                effective,
+                permitted,
+                inheritable,
+                ambient,
+            } => write!(
                 f,
                 "set capabilities: effective {effective:#x} permitted {permitted:#x} \
                  inheritable {inheritable:#x} ambient {ambient:#x}"
             ),
             Self::NoNewPrivileges => f.write_str("give up gaining privileges"),
             Self::Seccomp { program, .. } => {
-                write!(f, "load the seccomp filter ({} instructions)", program.len() / 8)
+                write!(
+                    f,
+                    "load the seccomp filter ({} instructions)",
+                    program.len() / 8
+                )
             }
             Self::WorkDir { path, .. } => write!(f, "change directory to {path}"),
             Self::CloseFrom { first } => write!(f, "close descriptors from {first} up at execve"),
@@ -229,7 +296,9 @@ impl ChildAct<'_> {
             Self::Init => f.write_str("stay as init; go on in a new process"),
             Self::Exec { arguments, .. } => {
                 f.write_str("execute")?;
-                arguments.iter().try_for_each(|argument| write!(f, " {argument}"))
+                arguments
+                    .iter()
+                    .try_for_each(|argument| write!(f, " {argument}"))
             }
             _ => Ok(()),
         }

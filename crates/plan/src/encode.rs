@@ -20,7 +20,11 @@ pub type Script = Writer;
 pub fn encode(plan: &Plan<'_>, slots: &dyn Slots) -> Script {
     let mut writer = Writer::with_capacity(plan.child.len());
     for step in &plan.child {
-        let op = Encoder { writer: &mut writer, slots }.op(&step.act);
+        let op = Encoder {
+            writer: &mut writer,
+            slots,
+        }
+        .op(&step.act);
         writer.op(op);
     }
     writer
@@ -32,7 +36,10 @@ struct Encoder<'w, 's> {
 }
 
 fn op(code: Code) -> Op {
-    Op { code: code as u32, ..Op::default() }
+    Op {
+        code: code as u32,
+        ..Op::default()
+    }
 }
 
 fn numbers(code: Code, n: [u64; 3]) -> Op {
@@ -62,11 +69,11 @@ impl Encoder<'_, '_> {
         match act {
             ChildAct::Join { slot, types } => numbers(Code::SetNs, [self.slot(*slot), *types, 0]),
             ChildAct::Unshare { types } => numbers(Code::Unshare, [*types, 0, 0]),
-            ChildAct::EnterCgroup { slot, .. } => numbers(Code::EnterCgroup, [self.slot(*slot), 0, 0]),
-            ChildAct::Ask(answer) => numbers(Code::Request, [u64::from(answer.request()), 0, 0]),
-            ChildAct::WaitStart => {
-                numbers(Code::WaitStart, [self.slot(Slot::StartSocket), 0, 0])
+            ChildAct::EnterCgroup { slot, .. } => {
+                numbers(Code::EnterCgroup, [self.slot(*slot), 0, 0])
             }
+            ChildAct::Ask(answer) => numbers(Code::Request, [u64::from(answer.request()), 0, 0]),
+            ChildAct::WaitStart => numbers(Code::WaitStart, [self.slot(Slot::StartSocket), 0, 0]),
             ChildAct::Root { .. }
             | ChildAct::RootOverlay { .. }
             | ChildAct::Overlay { .. }
@@ -91,51 +98,119 @@ impl Encoder<'_, '_> {
             self.text(&new.target),
             self.text(&new.data),
         ];
-        Op { flags: new.op_flags, n: [new.flags, 0, 0], s, ..op(code) }
+        Op {
+            flags: new.op_flags,
+            n: [new.flags, 0, 0],
+            s,
+            ..op(code)
+        }
     }
 
     fn overlay(&mut self, code: Code, target: &str, options: &str, base: &str) -> Op {
-        let s = [self.text(target), self.text(options), self.text(base), Span::default()];
+        let s = [
+            self.text(target),
+            self.text(options),
+            self.text(base),
+            Span::default(),
+        ];
         Op { s, ..op(code) }
     }
 
     fn on_target(&mut self, base: Op, target: &str) -> Op {
-        Op { s: [Span::default(), self.text(target), Span::default(), Span::default()], ..base }
+        Op {
+            s: [
+                Span::default(),
+                self.text(target),
+                Span::default(),
+                Span::default(),
+            ],
+            ..base
+        }
     }
 
     fn file_system_op(&mut self, act: &ChildAct<'_>) -> Op {
         match act {
-            ChildAct::Root { path, recursive, tree } => {
+            ChildAct::Root {
+                path,
+                recursive,
+                tree,
+            } => {
                 let fd = tree.map_or(0, |slot| self.slot(slot));
                 let n = [u64::from(*recursive), fd, u64::from(tree.is_some())];
-                Op { s: [self.text(path), Span::default(), Span::default(), Span::default()], ..numbers(Code::Root, n) }
+                Op {
+                    s: [
+                        self.text(path),
+                        Span::default(),
+                        Span::default(),
+                        Span::default(),
+                    ],
+                    ..numbers(Code::Root, n)
+                }
             }
-            ChildAct::RootOverlay { target, options, base } => {
-                self.overlay(Code::RootOverlay, target, options, base)
-            }
-            ChildAct::Overlay { target, options, base } => {
-                self.overlay(Code::Overlay, target, options, base)
-            }
+            ChildAct::RootOverlay {
+                target,
+                options,
+                base,
+            } => self.overlay(Code::RootOverlay, target, options, base),
+            ChildAct::Overlay {
+                target,
+                options,
+                base,
+            } => self.overlay(Code::Overlay, target, options, base),
             ChildAct::Mount(new) => self.new_mount(Code::Mount, new),
             ChildAct::CopyUp(new) => self.new_mount(Code::CopyUp, new),
             ChildAct::Bind(bind) => {
                 let tree = bind.tree.map_or(0, |slot| self.slot(slot) + 1);
                 let n = [tree, pair(bind.attributes), pair(bind.recursive_attributes)];
-                let s = [self.text(&bind.source), self.text(&bind.target), Span::default(), Span::default()];
-                Op { flags: bind.op_flags, n, s, ..op(Code::Bind) }
+                let s = [
+                    self.text(&bind.source),
+                    self.text(&bind.target),
+                    Span::default(),
+                    Span::default(),
+                ];
+                Op {
+                    flags: bind.op_flags,
+                    n,
+                    s,
+                    ..op(Code::Bind)
+                }
             }
-            ChildAct::Attributes { target, set, clear, propagation, recursive } => {
-                let base = Op { flags: u32::from(*recursive), ..numbers(Code::Attributes, [*set, *clear, *propagation]) };
+            ChildAct::Attributes {
+                target,
+                set,
+                clear,
+                propagation,
+                recursive,
+            } => {
+                let base = Op {
+                    flags: u32::from(*recursive),
+                    ..numbers(Code::Attributes, [*set, *clear, *propagation])
+                };
                 self.on_target(base, target)
             }
-            ChildAct::Node { path, mode, major, minor, uid, gid } => {
+            ChildAct::Node {
+                path,
+                mode,
+                major,
+                minor,
+                uid,
+                gid,
+            } => {
                 let owner = u64::from(*uid) << 32 | u64::from(*gid);
                 let n = [u64::from(*mode), device(*major, *minor), owner];
                 self.on_target(numbers(Code::Node, n), path)
             }
             ChildAct::Link { path, text } => {
-                let s = [self.text(text), self.text(path), Span::default(), Span::default()];
-                Op { s, ..op(Code::Link) }
+                let s = [
+                    self.text(text),
+                    self.text(path),
+                    Span::default(),
+                    Span::default(),
+                ];
+                Op {
+                    s,
+                    ..op(Code::Link)
+                }
             }
             ChildAct::Mask { path } => self.on_target(op(Code::Mask), path),
             ChildAct::ReadOnly { path } => self.on_target(op(Code::ReadOnly), path),
@@ -156,15 +231,36 @@ impl Encoder<'_, '_> {
     }
 
     fn one_text(&mut self, code: Code, text: &str) -> Op {
-        Op { s: [self.text(text), Span::default(), Span::default(), Span::default()], ..op(code) }
+        Op {
+            s: [
+                self.text(text),
+                Span::default(),
+                Span::default(),
+                Span::default(),
+            ],
+            ..op(code)
+        }
     }
 
     fn one_block(&mut self, base: Op, bytes: &[u8]) -> Op {
-        Op { s: [self.writer.bytes(bytes), Span::default(), Span::default(), Span::default()], ..base }
+        Op {
+            s: [
+                self.writer.bytes(bytes),
+                Span::default(),
+                Span::default(),
+                Span::default(),
+            ],
+            ..base
+        }
     }
 
     fn two_texts(&mut self, code: Code, first: &str, second: &str) -> Op {
-        let s = [self.text(first), self.text(second), Span::default(), Span::default()];
+        let s = [
+            self.text(first),
+            self.text(second),
+            Span::default(),
+            Span::default(),
+        ];
         Op { s, ..op(code) }
     }
 
@@ -179,25 +275,42 @@ impl Encoder<'_, '_> {
             ChildAct::WriteProc { file, value } => self.two_texts(Code::WriteProc, file, value),
             ChildAct::Hostname { name } => self.one_text(Code::Hostname, name),
             ChildAct::Domainname { name } => self.one_text(Code::Domainname, name),
-            ChildAct::Terminal { rows, columns, uid, console } => {
+            ChildAct::Terminal {
+                rows,
+                columns,
+                uid,
+                console,
+            } => {
                 let n = [u64::from(*rows), u64::from(*columns), u64::from(*uid)];
-                Op { flags: u32::from(*console), ..numbers(Code::Terminal, n) }
+                Op {
+                    flags: u32::from(*console),
+                    ..numbers(Code::Terminal, n)
+                }
             }
             ChildAct::Session => op(Code::Session),
             ChildAct::Input => numbers(Code::Input, [self.slot(Slot::Input), 0, 0]),
             ChildAct::Keyring { name } => self.one_text(Code::Keyring, name),
-            ChildAct::WorkDir { path, make } => {
-                Op { flags: u32::from(*make), ..self.one_text(Code::WorkDir, path) }
-            }
+            ChildAct::WorkDir { path, make } => Op {
+                flags: u32::from(*make),
+                ..self.one_text(Code::WorkDir, path)
+            },
             ChildAct::CloseFrom { first } => numbers(Code::CloseFrom, [u64::from(*first), 0, 0]),
             ChildAct::Label { attribute, label } => self.two_texts(Code::Label, label, attribute),
             ChildAct::Find { program, path } => self.two_texts(Code::Find, program, path),
             ChildAct::Init => op(Code::Init),
-            ChildAct::Exec { arguments, environment } => {
+            ChildAct::Exec {
+                arguments,
+                environment,
+            } => {
                 let arguments = self.writer.list(arguments.iter().map(|text| text.as_ref()));
-                let environment = self.writer.list(environment.iter().map(|text| text.as_ref()));
+                let environment = self
+                    .writer
+                    .list(environment.iter().map(|text| text.as_ref()));
                 let s = [Span::default(), arguments, environment, Span::default()];
-                Op { s, ..op(Code::Exec) }
+                Op {
+                    s,
+                    ..op(Code::Exec)
+                }
             }
             _ => self.attribute_op(act),
         }
@@ -205,15 +318,17 @@ impl Encoder<'_, '_> {
 
     fn attribute_op(&mut self, act: &ChildAct<'_>) -> Op {
         match act {
-            ChildAct::Limit { number, soft, hard, .. } => {
-                numbers(Code::Limit, [u64::from(*number), *soft, *hard])
-            }
+            ChildAct::Limit {
+                number, soft, hard, ..
+            } => numbers(Code::Limit, [u64::from(*number), *soft, *hard]),
             ChildAct::OomScore { value } => {
                 let text = alloc::format!("{value}");
                 self.one_text(Code::OomScore, &text)
             }
             ChildAct::Personality { persona } => numbers(Code::Personality, [*persona, 0, 0]),
-            ChildAct::Scheduler { attributes, .. } => self.one_block(op(Code::Scheduler), attributes),
+            ChildAct::Scheduler { attributes, .. } => {
+                self.one_block(op(Code::Scheduler), attributes)
+            }
             ChildAct::IoPriority { value, .. } => numbers(Code::IoPriority, [*value, 0, 0]),
             ChildAct::Affinity { mask, .. } => self.one_block(op(Code::Affinity), mask),
             ChildAct::MemoryPolicy { mode, nodes, .. } => {
@@ -224,16 +339,29 @@ impl Encoder<'_, '_> {
                 let bytes: Vec<u8> = ids.iter().flat_map(|id| id.to_ne_bytes()).collect();
                 self.one_block(op(Code::Groups), &bytes)
             }
-            ChildAct::User { uid, gid, umask } => {
-                numbers(Code::User, [u64::from(*uid), u64::from(*gid), u64::from(*umask)])
-            }
-            ChildAct::Capabilities { effective, permitted, inheritable, ambient } => {
+            ChildAct::User { uid, gid, umask } => numbers(
+                Code::User,
+                [u64::from(*uid), u64::from(*gid), u64::from(*umask)],
+            ),
+            ChildAct::Capabilities {
+                effective,
+                permitted,
+                inheritable,
+                ambient,
+            } => {
                 let base = numbers(Code::Capabilities, [*effective, *permitted, *inheritable]);
                 self.one_block(base, &ambient.to_ne_bytes())
             }
             ChildAct::NoNewPrivileges => op(Code::NoNewPrivileges),
-            ChildAct::Seccomp { program, flags, listener } => {
-                let base = Op { flags: u32::from(*listener), ..numbers(Code::Seccomp, [*flags, 0, 0]) };
+            ChildAct::Seccomp {
+                program,
+                flags,
+                listener,
+            } => {
+                let base = Op {
+                    flags: u32::from(*listener),
+                    ..numbers(Code::Seccomp, [*flags, 0, 0])
+                };
                 self.one_block(base, program)
             }
             // All others were met before; an op that does nothing wrong.

@@ -21,17 +21,30 @@ pub struct Error {
 impl Error {
     /// The configuration is wrong.
     pub fn bad(place: Place, what: impl Into<Cow<'static, str>>) -> Self {
-        Self { unsupported: false, place, what: what.into(), hint: None }
+        Self {
+            unsupported: false,
+            place,
+            what: what.into(),
+            hint: None,
+        }
     }
 
     /// This build or host cannot.
     pub fn unsupported(place: Place, what: impl Into<Cow<'static, str>>) -> Self {
-        Self { unsupported: true, place, what: what.into(), hint: None }
+        Self {
+            unsupported: true,
+            place,
+            what: what.into(),
+            hint: None,
+        }
     }
 
     /// Adds what to do about it.
     pub fn hint(self, hint: impl Into<Cow<'static, str>>) -> Self {
-        Self { hint: Some(hint.into()), ..self }
+        Self {
+            hint: Some(hint.into()),
+            ..self
+        }
     }
 }
 

@@ -15,16 +15,28 @@ pub fn hook<'a>(kind: HookKind, index: usize, hook: &'a Hook<'a>, namespaces: u6
     let mut push = |act| child.push(Step { origin, act });
     push(ChildAct::Input);
     if namespaces != 0 {
-        push(ChildAct::Join { slot: Slot::Target, types: namespaces });
+        push(ChildAct::Join {
+            slot: Slot::Target,
+            types: namespaces,
+        });
     }
     push(ChildAct::CloseFrom { first: 3 });
-    push(ChildAct::Find { program: Cow::Borrowed(&hook.path), path: Cow::Borrowed("") });
+    push(ChildAct::Find {
+        program: Cow::Borrowed(&hook.path),
+        path: Cow::Borrowed(""),
+    });
     let text = |text: &'a spec::Str<'a>| Cow::Borrowed(text.as_str());
     let arguments = if hook.args.is_empty() {
         [Cow::Borrowed(hook.path.as_str())].into()
     } else {
         hook.args.iter().map(text).collect()
     };
-    push(ChildAct::Exec { arguments, environment: hook.env.iter().map(text).collect() });
-    Plan { host: Vec::new(), child }
+    push(ChildAct::Exec {
+        arguments,
+        environment: hook.env.iter().map(text).collect(),
+    });
+    Plan {
+        host: Vec::new(),
+        child,
+    }
 }

@@ -64,7 +64,11 @@ pub(crate) fn add<'a>(order: &mut Order<'a, '_>) -> Result<(), Error> {
 
 fn target<'a>(mount: &'a Mount<'a>) -> Text<'a> {
     let path = mount.destination.as_str();
-    if path.starts_with('/') { Cow::Borrowed(path) } else { Cow::Owned(format!("/{path}")) }
+    if path.starts_with('/') {
+        Cow::Borrowed(path)
+    } else {
+        Cow::Owned(format!("/{path}"))
+    }
 }
 
 /// What lies below `/proc` is the kernel's word to the container; only what is known to be put there
@@ -77,13 +81,19 @@ fn check_proc(mount: &Mount<'_>, options: &Options<'_>, place: Place) -> Result<
         return if right {
             Ok(())
         } else {
-            Err(Error::bad(place.at("type"), "only procfs, or a bind of one, may be mounted on /proc"))
+            Err(Error::bad(
+                place.at("type"),
+                "only procfs, or a bind of one, may be mounted on /proc",
+            ))
         };
     }
     if !path.starts_with("/proc/") || PROC_TARGETS.contains(&path) {
         return Ok(());
     }
-    Err(Error::bad(place.at("destination"), format!("{path} is inside /proc, where nothing may be mounted")))
+    Err(Error::bad(
+        place.at("destination"),
+        format!("{path} is inside /proc, where nothing may be mounted"),
+    ))
 }
 
 fn op_flags(mount: &Mount<'_>) -> u32 {
@@ -109,7 +119,10 @@ fn mount_flags(attributes: Attributes, superblock: u64) -> u64 {
         (attribute::NOSYMFOLLOW, 1 << 8),
     ];
     let set = attributes.set;
-    PAIRS.iter().filter(|(attr, _)| set & attr != 0).fold(superblock, |all, (_, ms)| all | ms)
+    PAIRS
+        .iter()
+        .filter(|(attr, _)| set & attr != 0)
+        .fold(superblock, |all, (_, ms)| all | ms)
 }
 
 fn add_new<'a>(
@@ -119,10 +132,16 @@ fn add_new<'a>(
     place: Place,
 ) -> Result<(), Error> {
     let Some(kind) = mount.fstype.as_deref() else {
-        return Err(Error::bad(place.at("type"), "a mount that is no bind mount needs a type"));
+        return Err(Error::bad(
+            place.at("type"),
+            "a mount that is no bind mount needs a type",
+        ));
     };
     if options.idmap.is_some() || !mount.uid_mappings.is_empty() {
-        return Err(Error::unsupported(place.at("uidMappings"), "owners are translated for bind mounts only"));
+        return Err(Error::unsupported(
+            place.at("uidMappings"),
+            "owners are translated for bind mounts only",
+        ));
     }
     let new = NewMount {
         kind: Cow::Borrowed(kind),
@@ -132,14 +151,21 @@ fn add_new<'a>(
         data: options.joined_data().unwrap_or_default(),
         op_flags: op_flags(mount),
     };
-    let act = if options.copy_up { ChildAct::CopyUp(new) } else { ChildAct::Mount(new) };
+    let act = if options.copy_up {
+        ChildAct::CopyUp(new)
+    } else {
+        ChildAct::Mount(new)
+    };
     order.child(Origin::Config(place), act);
     Ok(())
 }
 
 fn pack(attributes: Attributes) -> (u32, u32) {
     // The kernel's attribute bits are below 2^32.
-    (u32::try_from(attributes.set).unwrap_or(0), u32::try_from(attributes.clear).unwrap_or(0))
+    (
+        u32::try_from(attributes.set).unwrap_or(0),
+        u32::try_from(attributes.clear).unwrap_or(0),
+    )
 }
 
 fn add_bind<'a>(
@@ -152,12 +178,21 @@ fn add_bind<'a>(
     let recursive = options.bind == Some(Depth::Tree);
     if options.remount {
         let (set, clear) = (options.attributes.set, options.attributes.clear);
-        let act = ChildAct::Attributes { target: target(mount), set, clear, propagation: 0, recursive };
+        let act = ChildAct::Attributes {
+            target: target(mount),
+            set,
+            clear,
+            propagation: 0,
+            recursive,
+        };
         order.child(Origin::Config(place), act);
         return Ok(());
     }
     let Some(source) = mount.source.as_deref().filter(|s| !s.is_empty()) else {
-        return Err(Error::bad(place.at("source"), "a bind mount needs a source"));
+        return Err(Error::bad(
+            place.at("source"),
+            "a bind mount needs a source",
+        ));
     };
     let tree = if options.idmap.is_some() || !mount.uid_mappings.is_empty() {
         Some(Slot::MountTree(index))
@@ -197,8 +232,13 @@ fn add_changes<'a>(
     let tree = options.tree_attributes;
     if !tree.is_empty() && options.bind.is_none() {
         let (set, clear) = (tree.set, tree.clear);
-        let act =
-            ChildAct::Attributes { target: target(mount), set, clear, propagation: 0, recursive: true };
+        let act = ChildAct::Attributes {
+            target: target(mount),
+            set,
+            clear,
+            propagation: 0,
+            recursive: true,
+        };
         order.child(Origin::Config(place), act);
     }
     for propagation in &options.propagation {
@@ -226,12 +266,18 @@ fn add_cgroup<'a>(
     let flags = mount_flags(options.attributes, options.superblock.set);
     let own = order.namespaced(NamespaceType::Cgroup);
     let leaves = &order.request.cgroup.leaves;
-    let only_v2 = leaves.iter().all(|leaf| leaf.version == cgroup::Version::V2);
+    let only_v2 = leaves
+        .iter()
+        .all(|leaf| leaf.version == cgroup::Version::V2);
     if !own {
         return bind_cgroup(order, mount, options, place, only_v2);
     }
     let cgroup_mount = |name: &str, kind: &'static str, target: Text<'a>| {
-        let data = if kind == "cgroup2" { String::new() } else { String::from(name) };
+        let data = if kind == "cgroup2" {
+            String::new()
+        } else {
+            String::from(name)
+        };
         ChildAct::Mount(NewMount {
             kind: Cow::Borrowed(kind),
             source: Cow::Borrowed("cgroup"),
@@ -242,15 +288,25 @@ fn add_cgroup<'a>(
         })
     };
     if only_v2 {
-        order.child(Origin::Config(place), cgroup_mount("", "cgroup2", target(mount)));
+        order.child(
+            Origin::Config(place),
+            cgroup_mount("", "cgroup2", target(mount)),
+        );
         return Ok(());
     }
     order.child(Origin::Config(place), cgroup_directory(mount, flags & !1));
     for leaf in leaves {
         let name = leaf.mount.rsplit('/').next().unwrap_or("cgroup");
-        let kind = if leaf.version == cgroup::Version::V2 { "cgroup2" } else { "cgroup" };
+        let kind = if leaf.version == cgroup::Version::V2 {
+            "cgroup2"
+        } else {
+            "cgroup"
+        };
         let path = Cow::Owned(format!("{}/{name}", target(mount)));
-        order.child(Origin::Config(place), cgroup_mount(&v1_data(leaf), kind, path));
+        order.child(
+            Origin::Config(place),
+            cgroup_mount(&v1_data(leaf), kind, path),
+        );
     }
     seal_cgroup_directory(order, mount, flags, place);
     Ok(())
@@ -265,7 +321,11 @@ fn v1_data(leaf: &cgroup::Leaf) -> String {
         }
         names.push_str(controller.v1_name());
     }
-    if names.is_empty() { String::from("none,name=systemd") } else { names }
+    if names.is_empty() {
+        String::from("none,name=systemd")
+    } else {
+        names
+    }
 }
 
 fn cgroup_directory<'a>(mount: &'a Mount<'a>, flags: u64) -> ChildAct<'a> {
@@ -287,7 +347,13 @@ fn seal_cgroup_directory<'a>(
 ) {
     if flags & 1 != 0 {
         let (set, target) = (attribute::RDONLY, target(mount));
-        let act = ChildAct::Attributes { target, set, clear: 0, propagation: 0, recursive: false };
+        let act = ChildAct::Attributes {
+            target,
+            set,
+            clear: 0,
+            propagation: 0,
+            recursive: false,
+        };
         order.child(Origin::Config(place), act);
     }
 }
@@ -345,7 +411,13 @@ pub(crate) fn add_devices<'a>(order: &mut Order<'a, '_>) -> Result<(), Error> {
         order.child(Origin::Config(place), act);
     }
     for (path, text) in DEFAULT_LINKS {
-        order.child(always, ChildAct::Link { path: Cow::Borrowed(path), text });
+        order.child(
+            always,
+            ChildAct::Link {
+                path: Cow::Borrowed(path),
+                text,
+            },
+        );
     }
     Ok(())
 }
@@ -361,11 +433,20 @@ fn device_node<'a>(
         DeviceType::Fifo => 0o010_000,
     };
     if device.path.starts_with("/proc/") || device.path.starts_with("/sys/") {
-        return Err(Error::bad(place.at("path"), "no node may be made in /proc or /sys"));
+        return Err(Error::bad(
+            place.at("path"),
+            "no node may be made in /proc or /sys",
+        ));
     }
     let mode = kind | device.permissions();
     let owner = (device.uid.unwrap_or(0), device.gid.unwrap_or(0));
-    Ok(node(order, &device.path, mode, (device.major, device.minor), owner))
+    Ok(node(
+        order,
+        &device.path,
+        mode,
+        (device.major, device.minor),
+        owner,
+    ))
 }
 
 /// A user namespace may not make nodes; the host's are bound there.
@@ -386,5 +467,12 @@ fn node<'a>(
             op_flags: 0,
         });
     }
-    ChildAct::Node { path: Cow::Borrowed(path), mode, major, minor, uid, gid }
+    ChildAct::Node {
+        path: Cow::Borrowed(path),
+        mode,
+        major,
+        minor,
+        uid,
+        gid,
+    }
 }

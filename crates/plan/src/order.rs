@@ -40,7 +40,11 @@ pub(crate) struct Order<'a, 'r> {
 /// # Errors
 /// The first field that cannot be carried out; nothing was done then.
 pub fn plan<'a>(request: &Request<'a>, facts: &Facts) -> Result<Plan<'a>, Error> {
-    let mut order = Order { request, linux: request.spec.linux.as_ref(), plan: Plan::default() };
+    let mut order = Order {
+        request,
+        linux: request.spec.linux.as_ref(),
+        plan: Plan::default(),
+    };
     refuse_unbuilt(&order)?;
     order.host_before_launch();
     let launch = order.namespaces()?;
@@ -68,23 +72,39 @@ pub fn plan_exec<'a>(exec: &Exec<'a>) -> Result<Plan<'a>, Error> {
 /// Fields that the specification has and this version does not carry out.
 fn refuse_unbuilt(order: &Order<'_, '_>) -> Result<(), Error> {
     let Some(linux) = order.linux else {
-        return Err(Error::bad(Place::field("linux"), "missing: there is nothing to contain with"));
+        return Err(Error::bad(
+            Place::field("linux"),
+            "missing: there is nothing to contain with",
+        ));
     };
     let unsupported = |place, what| Err(Error::unsupported(Place::field(place), what));
     if linux.intel_rdt.is_some() {
         return unsupported("linux.intelRdt", "Intel RDT is not supported yet");
     }
     if !linux.net_devices.is_empty() {
-        return unsupported("linux.netDevices", "moving network devices is not supported yet");
+        return unsupported(
+            "linux.netDevices",
+            "moving network devices is not supported yet",
+        );
     }
-    if linux.mount_label.as_ref().is_some_and(|label| !label.is_empty()) {
-        return unsupported("linux.mountLabel", "this kernel has no SELinux to label mounts with");
+    if linux
+        .mount_label
+        .as_ref()
+        .is_some_and(|label| !label.is_empty())
+    {
+        return unsupported(
+            "linux.mountLabel",
+            "this kernel has no SELinux to label mounts with",
+        );
     }
     if matches!(
         linux.rootfs_propagation.map(Propagation::single),
         Some(Propagation::Shared | Propagation::Unbindable)
     ) {
-        return unsupported("linux.rootfsPropagation", "shared and unbindable roots are not supported yet");
+        return unsupported(
+            "linux.rootfsPropagation",
+            "shared and unbindable roots are not supported yet",
+        );
     }
     Ok(())
 }
@@ -108,7 +128,8 @@ impl<'a> Order<'a, '_> {
     }
 
     fn new_namespace(&self, kind: NamespaceType) -> bool {
-        self.namespace(kind).is_some_and(|namespace| namespace.path.is_none())
+        self.namespace(kind)
+            .is_some_and(|namespace| namespace.path.is_none())
     }
 
     pub(crate) fn new_user_namespace(&self) -> bool {
@@ -117,7 +138,10 @@ impl<'a> Order<'a, '_> {
 
     pub(crate) fn translate_mount(&mut self, index: usize, path: &str, place: Place) {
         let (path, mount) = (String::from(path), Some(index));
-        self.host(Origin::Config(place), HostAct::TranslateOwners { path, mount });
+        self.host(
+            Origin::Config(place),
+            HostAct::TranslateOwners { path, mount },
+        );
     }
 
     /// What must exist before the first process does.
@@ -127,12 +151,25 @@ impl<'a> Order<'a, '_> {
         let cgroup = self.request.cgroup;
         let group = Origin::Config(Place::field("linux.cgroupsPath"));
         for (leaf, made) in cgroup.leaves.iter().enumerate() {
-            self.host(group, HostAct::MakeCgroup { leaf, dir: made.dir() });
+            self.host(
+                group,
+                HostAct::MakeCgroup {
+                    leaf,
+                    dir: made.dir(),
+                },
+            );
         }
         for (setting, made) in cgroup.settings.iter().enumerate() {
             let file = format!("{}/{}", cgroup.leaves[made.leaf].dir(), made.file);
             let value = String::from(made.value.as_ref());
-            self.host(Origin::Config(made.place), HostAct::SetCgroup { setting, file, value });
+            self.host(
+                Origin::Config(made.place),
+                HostAct::SetCgroup {
+                    setting,
+                    file,
+                    value,
+                },
+            );
         }
         if !cgroup.devices.is_empty() {
             let instructions = cgroup.devices.len();
@@ -141,7 +178,13 @@ impl<'a> Order<'a, '_> {
         }
         if let (true, Root::Directory(path)) = (self.request.translate_root, &self.request.root) {
             let maps = Origin::Config(Place::field("linux.uidMappings"));
-            self.host(maps, HostAct::TranslateOwners { path: path.clone(), mount: None });
+            self.host(
+                maps,
+                HostAct::TranslateOwners {
+                    path: path.clone(),
+                    mount: None,
+                },
+            );
         }
         if self.request.act == Act::Create {
             self.host(Origin::Option("create"), HostAct::StartSocket);
@@ -153,10 +196,15 @@ impl<'a> Order<'a, '_> {
     fn namespaces(&mut self) -> Result<Launch, Error> {
         let mut launch = Launch::default();
         let leaves = &self.request.cgroup.leaves;
-        launch.into_cgroup = leaves.iter().any(|leaf| leaf.version == cgroup::Version::V2);
+        launch.into_cgroup = leaves
+            .iter()
+            .any(|leaf| leaf.version == cgroup::Version::V2);
         for (index, leaf) in leaves.iter().enumerate() {
             if leaf.version == cgroup::Version::V1 {
-                let act = ChildAct::EnterCgroup { slot: Slot::Tasks(index), name: leaf.name() };
+                let act = ChildAct::EnterCgroup {
+                    slot: Slot::Tasks(index),
+                    name: leaf.name(),
+                };
                 self.child(Origin::Config(Place::field("linux.cgroupsPath")), act);
             }
         }
@@ -167,7 +215,11 @@ impl<'a> Order<'a, '_> {
             .iter()
             .enumerate()
             .filter(|(_, n)| n.kind == NamespaceType::User)
-            .chain(all.iter().enumerate().filter(|(_, n)| n.kind != NamespaceType::User));
+            .chain(
+                all.iter()
+                    .enumerate()
+                    .filter(|(_, n)| n.kind != NamespaceType::User),
+            );
         for (index, namespace) in user_first {
             let place = Place::item("linux.namespaces", index);
             match &namespace.path {
@@ -182,7 +234,12 @@ impl<'a> Order<'a, '_> {
         for kind in [NamespaceType::Cgroup, NamespaceType::Time] {
             if self.new_namespace(kind) {
                 let origin = Origin::Config(Place::field("linux.namespaces"));
-                self.child(origin, ChildAct::Unshare { types: clone_flag(kind) });
+                self.child(
+                    origin,
+                    ChildAct::Unshare {
+                        types: clone_flag(kind),
+                    },
+                );
             }
         }
         self.time_offsets();
@@ -206,12 +263,21 @@ impl<'a> Order<'a, '_> {
             return Err(Error::unsupported(place.at("path"), what));
         }
         let kind = namespace.kind;
-        self.host(Origin::Config(place), HostAct::OpenNamespace { kind, path: String::from(path) });
+        self.host(
+            Origin::Config(place),
+            HostAct::OpenNamespace {
+                kind,
+                path: String::from(path),
+            },
+        );
         if kind == NamespaceType::Pid {
             // A process does not change its pid namespace; its children are born in it.
             launch.pid_namespace = Some(*joined);
         } else {
-            let act = ChildAct::Join { slot: Slot::Namespace(*joined), types: clone_flag(kind) };
+            let act = ChildAct::Join {
+                slot: Slot::Namespace(*joined),
+                types: clone_flag(kind),
+            };
             self.child(Origin::Config(place), act);
         }
         *joined += 1;
@@ -227,9 +293,14 @@ impl<'a> Order<'a, '_> {
     }
 
     fn time_offsets(&mut self) {
-        let Some(offsets) = self.linux.and_then(|linux| linux.time_offsets.as_ref()) else { return };
+        let Some(offsets) = self.linux.and_then(|linux| linux.time_offsets.as_ref()) else {
+            return;
+        };
         let mut text = String::new();
-        let clocks = [("monotonic", offsets.monotonic), ("boottime", offsets.boottime)];
+        let clocks = [
+            ("monotonic", offsets.monotonic),
+            ("boottime", offsets.boottime),
+        ];
         for (clock, offset) in clocks {
             if let Some(offset) = offset {
                 text.push_str(&format!("{clock} {} {}\n", offset.secs, offset.nanosecs));
@@ -250,13 +321,18 @@ impl<'a> Order<'a, '_> {
             };
             self.child(origin, ChildAct::Propagate { flags });
         } else if !self.request.spec.mounts.is_empty() {
-            return Err(Error::bad(Place::field("mounts"), "there is no mount namespace to mount in"));
+            return Err(Error::bad(
+                Place::field("mounts"),
+                "there is no mount namespace to mount in",
+            ));
         }
         let tree = self.request.translate_root.then_some(Slot::RootTree);
         let act = match &self.request.root {
-            Root::Directory(path) => {
-                ChildAct::Root { path: Cow::Owned(path.clone()), recursive: true, tree }
-            }
+            Root::Directory(path) => ChildAct::Root {
+                path: Cow::Owned(path.clone()),
+                recursive: true,
+                tree,
+            },
             Root::Overlay(overlay) => ChildAct::RootOverlay {
                 target: Cow::Owned(overlay.target.clone()),
                 options: Cow::Owned(overlay.options.clone()),
@@ -278,9 +354,14 @@ impl<'a> Order<'a, '_> {
     /// Where `/dev` is bound from the host, its nodes are the host's business.
     fn devices(&mut self) -> Result<(), Error> {
         let bound = self.request.spec.mounts.iter().any(|mount| {
-            mount.destination.trim_end_matches('/') == "/dev" && mount.parsed_options().bind.is_some()
+            mount.destination.trim_end_matches('/') == "/dev"
+                && mount.parsed_options().bind.is_some()
         });
-        if bound { Ok(()) } else { mounts::add_devices(self) }
+        if bound {
+            Ok(())
+        } else {
+            mounts::add_devices(self)
+        }
     }
 
     /// The hooks of the moment when the mounts stand and the host's root is still there.
@@ -314,16 +395,31 @@ impl<'a> Order<'a, '_> {
         let spec = self.request.spec;
         if let Some(name) = spec.hostname.as_deref().filter(|name| !name.is_empty()) {
             let origin = Origin::Config(Place::field("hostname"));
-            self.child(origin, ChildAct::Hostname { name: Cow::Borrowed(name) });
+            self.child(
+                origin,
+                ChildAct::Hostname {
+                    name: Cow::Borrowed(name),
+                },
+            );
         }
         if let Some(name) = spec.domainname.as_deref().filter(|name| !name.is_empty()) {
             let origin = Origin::Config(Place::field("domainname"));
-            self.child(origin, ChildAct::Domainname { name: Cow::Borrowed(name) });
+            self.child(
+                origin,
+                ChildAct::Domainname {
+                    name: Cow::Borrowed(name),
+                },
+            );
         }
-        let Some(linux) = self.linux else { return Ok(()) };
+        let Some(linux) = self.linux else {
+            return Ok(());
+        };
         for (key, value) in &linux.sysctl {
             let file = format!("sys/{}", sysctl_path(key));
-            let act = ChildAct::WriteProc { file, value: Cow::Borrowed(value) };
+            let act = ChildAct::WriteProc {
+                file,
+                value: Cow::Borrowed(value),
+            };
             self.child(Origin::Config(Place::field("linux.sysctl")), act);
         }
         Ok(())
@@ -334,11 +430,21 @@ impl<'a> Order<'a, '_> {
         let Some(linux) = self.linux else { return };
         for (index, path) in linux.readonly_paths.iter().enumerate() {
             let origin = Origin::Config(Place::item("linux.readonlyPaths", index));
-            self.child(origin, ChildAct::ReadOnly { path: Cow::Borrowed(path) });
+            self.child(
+                origin,
+                ChildAct::ReadOnly {
+                    path: Cow::Borrowed(path),
+                },
+            );
         }
         for (index, path) in linux.masked_paths.iter().enumerate() {
             let origin = Origin::Config(Place::item("linux.maskedPaths", index));
-            self.child(origin, ChildAct::Mask { path: Cow::Borrowed(path) });
+            self.child(
+                origin,
+                ChildAct::Mask {
+                    path: Cow::Borrowed(path),
+                },
+            );
         }
         let root = self.request.spec.root.as_ref();
         if root.is_some_and(|root| root.readonly) {
@@ -373,7 +479,12 @@ impl<'a> Order<'a, '_> {
             self.host_after(answer);
         }
         if let Some(path) = self.request.pid_file {
-            self.host(Origin::Option("--pid-file"), HostAct::PidFile { path: String::from(path) });
+            self.host(
+                Origin::Option("--pid-file"),
+                HostAct::PidFile {
+                    path: String::from(path),
+                },
+            );
         }
         self.host(Origin::Always("the container is there"), HostAct::Commit);
     }
@@ -381,7 +492,11 @@ impl<'a> Order<'a, '_> {
     fn host_after(&mut self, answer: Answer) {
         match answer {
             Answer::Mounted => {
-                for kind in [HookKind::Prestart, HookKind::CreateRuntime, HookKind::CreateContainer] {
+                for kind in [
+                    HookKind::Prestart,
+                    HookKind::CreateRuntime,
+                    HookKind::CreateContainer,
+                ] {
                     self.hooks(kind);
                 }
             }
@@ -389,7 +504,10 @@ impl<'a> Order<'a, '_> {
             Answer::Terminal => {
                 if let Some(path) = self.request.console_socket {
                     let path = String::from(path);
-                    self.host(Origin::Option("--console-socket"), HostAct::ConsoleSocket { path });
+                    self.host(
+                        Origin::Option("--console-socket"),
+                        HostAct::ConsoleSocket { path },
+                    );
                 }
             }
             _ => {}
@@ -397,7 +515,9 @@ impl<'a> Order<'a, '_> {
     }
 
     fn hooks(&mut self, kind: HookKind) {
-        let Some(hooks) = self.request.spec.hooks.as_ref() else { return };
+        let Some(hooks) = self.request.spec.hooks.as_ref() else {
+            return;
+        };
         let list = kind.of(hooks);
         for (index, hook) in list.iter().enumerate() {
             let origin = Origin::Config(Place::item(kind.field(), index));
@@ -410,5 +530,9 @@ impl<'a> Order<'a, '_> {
 /// A key's path below `/proc/sys`: dots separate, unless the key is written with slashes, where a dot
 /// is a dot.
 fn sysctl_path(key: &str) -> String {
-    if key.contains('/') { String::from(key) } else { key.replace('.', "/") }
+    if key.contains('/') {
+        String::from(key)
+    } else {
+        key.replace('.', "/")
+    }
 }

@@ -26,14 +26,22 @@ struct Last<'a> {
 
 /// Adds the session and, where one is asked for, the terminal.
 pub(crate) fn add_terminal(order: &mut Order<'_, '_>) -> Result<(), Error> {
-    order.child(Origin::Always("the payload leads a session of its own"), ChildAct::Session);
-    let Some(process) = &order.request.spec.process else { return Ok(()) };
+    order.child(
+        Origin::Always("the payload leads a session of its own"),
+        ChildAct::Session,
+    );
+    let Some(process) = &order.request.spec.process else {
+        return Ok(());
+    };
     if !process.terminal {
         return Ok(());
     }
     let place = Place::field("process.terminal");
     if !order.request.terminal && order.request.console_socket.is_none() {
-        return Err(Error::bad(place, "nobody takes the terminal: a detached container needs --console-socket"));
+        return Err(Error::bad(
+            place,
+            "nobody takes the terminal: a detached container needs --console-socket",
+        ));
     }
     let console = order.namespaced(NamespaceType::Mount);
     order.child(Origin::Config(place), terminal(process, console));
@@ -43,14 +51,22 @@ pub(crate) fn add_terminal(order: &mut Order<'_, '_>) -> Result<(), Error> {
 fn terminal<'a>(process: &Process<'_>, console: bool) -> ChildAct<'a> {
     let size = process.console_size.as_ref();
     let (rows, columns) = size.map_or((0, 0), |size| (size.height, size.width));
-    ChildAct::Terminal { rows, columns, uid: process.user.uid, console }
+    ChildAct::Terminal {
+        rows,
+        columns,
+        uid: process.user.uid,
+        console,
+    }
 }
 
 /// Adds all steps from limits to execve for the container's first process.
 pub(crate) fn add<'a>(order: &mut Order<'a, '_>) -> Result<(), Error> {
     let request = order.request;
     let Some(process) = request.spec.process.as_ref() else {
-        return Err(Error::bad(Place::field("process"), "missing: there is nothing to run"));
+        return Err(Error::bad(
+            Place::field("process"),
+            "missing: there is nothing to run",
+        ));
     };
     let hooks = request.spec.hooks.as_ref();
     let start_hooks = hooks.is_some_and(|hooks| !hooks.start_container.is_empty());
@@ -64,7 +80,10 @@ pub(crate) fn add<'a>(order: &mut Order<'a, '_>) -> Result<(), Error> {
     };
     if !request.no_new_keyring {
         let name = format!("_ses.{}", request.id);
-        order.child(Origin::Always("no key of the host is in reach"), ChildAct::Keyring { name });
+        order.child(
+            Origin::Always("no key of the host is in reach"),
+            ChildAct::Keyring { name },
+        );
     }
     let mut steps = Vec::with_capacity(24);
     add_process(&mut steps, process, &last)?;
@@ -83,15 +102,23 @@ pub(crate) fn exec<'a>(exec: &Exec<'a>) -> Result<Plan<'a>, Error> {
     let origin = Origin::Always("exec joins what the container has");
     let mut push = |act| child.push(Step { origin, act });
     for (index, name) in &exec.cgroups {
-        push(ChildAct::EnterCgroup { slot: Slot::Tasks(*index), name });
+        push(ChildAct::EnterCgroup {
+            slot: Slot::Tasks(*index),
+            name,
+        });
     }
     if exec.namespaces != 0 {
-        push(ChildAct::Join { slot: Slot::Target, types: exec.namespaces });
+        push(ChildAct::Join {
+            slot: Slot::Target,
+            types: exec.namespaces,
+        });
     }
     if exec.become_root {
         push(ChildAct::BecomeRoot { uid: 0, gid: 0 });
     }
-    push(ChildAct::EnterRoot { how: crate::step::EnterRoot::Already });
+    push(ChildAct::EnterRoot {
+        how: crate::step::EnterRoot::Already,
+    });
     push(ChildAct::Session);
     if exec.process.terminal {
         push(terminal(exec.process, false));
@@ -108,7 +135,10 @@ pub(crate) fn exec<'a>(exec: &Exec<'a>) -> Result<Plan<'a>, Error> {
         wait: false,
     };
     add_process(&mut child, exec.process, &last)?;
-    Ok(Plan { host: Vec::new(), child })
+    Ok(Plan {
+        host: Vec::new(),
+        child,
+    })
 }
 
 type Steps<'a> = Vec<Step<ChildAct<'a>>>;
@@ -120,21 +150,32 @@ fn add_process<'a>(
 ) -> Result<(), Error> {
     add_limits(steps, process)?;
     add_labels(steps, process);
-    let work_dir = ChildAct::WorkDir { path: Cow::Borrowed(&process.cwd), make: last.make_work_dir };
+    let work_dir = ChildAct::WorkDir {
+        path: Cow::Borrowed(&process.cwd),
+        make: last.make_work_dir,
+    };
     push(steps, "process.cwd", work_dir);
     add_privileges(steps, process, last);
     Ok(())
 }
 
 fn push<'a>(steps: &mut Steps<'a>, field: &'static str, act: ChildAct<'a>) {
-    steps.push(Step { origin: Origin::Config(Place::field(field)), act });
+    steps.push(Step {
+        origin: Origin::Config(Place::field(field)),
+        act,
+    });
 }
 
 fn add_limits<'a>(steps: &mut Steps<'a>, process: &'a Process<'a>) -> Result<(), Error> {
     for (index, limit) in process.rlimits.iter().enumerate() {
         let origin = Origin::Config(Place::item("process.rlimits", index));
         let (name, number) = (limit.kind.name(), limit_number(limit.kind));
-        let act = ChildAct::Limit { name, number, soft: limit.soft, hard: limit.hard };
+        let act = ChildAct::Limit {
+            name,
+            number,
+            soft: limit.soft,
+            hard: limit.hard,
+        };
         steps.push(Step { origin, act });
     }
     if let Some(value) = process.oom_score_adj {
@@ -148,8 +189,16 @@ fn add_limits<'a>(steps: &mut Steps<'a>, process: &'a Process<'a>) -> Result<(),
         push(steps, "process.scheduler", act);
     }
     if let Some(priority) = &process.io_priority {
-        let value = u64::from(priority.class.number()) << 13 | u64::try_from(priority.priority).unwrap_or(0);
-        push(steps, "process.ioPriority", ChildAct::IoPriority { value, class: priority.class.name() });
+        let value = u64::from(priority.class.number()) << 13
+            | u64::try_from(priority.priority).unwrap_or(0);
+        push(
+            steps,
+            "process.ioPriority",
+            ChildAct::IoPriority {
+                value,
+                class: priority.class.name(),
+            },
+        );
     }
     if let Some(affinity) = &process.exec_cpu_affinity
         && let Some(list) = affinity.last.as_ref().or(affinity.initial.as_ref())
@@ -157,7 +206,11 @@ fn add_limits<'a>(steps: &mut Steps<'a>, process: &'a Process<'a>) -> Result<(),
         let place = Place::field("process.execCPUAffinity");
         let mask = bit_mask(list).ok_or_else(|| Error::bad(place, "not a list of CPUs"))?;
         let list = Cow::Borrowed(list.as_str());
-        push(steps, "process.execCPUAffinity", ChildAct::Affinity { mask, list });
+        push(
+            steps,
+            "process.execCPUAffinity",
+            ChildAct::Affinity { mask, list },
+        );
     }
     Ok(())
 }
@@ -219,13 +272,31 @@ pub(crate) fn bit_mask(list: &str) -> Option<Vec<u8>> {
 }
 
 fn add_labels<'a>(steps: &mut Steps<'a>, process: &'a Process<'a>) {
-    if let Some(profile) = process.apparmor_profile.as_deref().filter(|p| !p.is_empty()) {
+    if let Some(profile) = process
+        .apparmor_profile
+        .as_deref()
+        .filter(|p| !p.is_empty())
+    {
         let label = Cow::Owned(format!("exec {profile}"));
-        push(steps, "process.apparmorProfile", ChildAct::Label { attribute: "apparmor/exec", label });
+        push(
+            steps,
+            "process.apparmorProfile",
+            ChildAct::Label {
+                attribute: "apparmor/exec",
+                label,
+            },
+        );
     }
     if let Some(label) = process.selinux_label.as_deref().filter(|l| !l.is_empty()) {
         let label = Cow::Borrowed(label);
-        push(steps, "process.selinuxLabel", ChildAct::Label { attribute: "exec", label });
+        push(
+            steps,
+            "process.selinuxLabel",
+            ChildAct::Label {
+                attribute: "exec",
+                label,
+            },
+        );
     }
 }
 
@@ -236,14 +307,37 @@ fn add_privileges<'a>(steps: &mut Steps<'a>, process: &'a Process<'a>, last: &La
     let none = spec::Capabilities::default();
     let caps = process.capabilities.as_ref().unwrap_or(&none);
     let user = &process.user;
-    push(steps, "process.capabilities.bounding", ChildAct::Bounding { keep: caps.bounding });
-    push(steps, "process.user", ChildAct::Groups { ids: user.additional_gids.clone() });
+    push(
+        steps,
+        "process.capabilities.bounding",
+        ChildAct::Bounding {
+            keep: caps.bounding,
+        },
+    );
+    push(
+        steps,
+        "process.user",
+        ChildAct::Groups {
+            ids: user.additional_gids.clone(),
+        },
+    );
     let umask = user.umask.unwrap_or(0o022);
-    push(steps, "process.user", ChildAct::User { uid: user.uid, gid: user.gid, umask });
+    push(
+        steps,
+        "process.user",
+        ChildAct::User {
+            uid: user.uid,
+            gid: user.gid,
+            umask,
+        },
+    );
     let privileged_load = last.seccomp.is_some() && !process.no_new_privileges;
     // The kernel has no ambient capability that is not inheritable and permitted, too; engines ask for
     // such sets, and every runtime gives what there is.
-    let ambient = caps.ambient.intersection(caps.inheritable).intersection(caps.permitted);
+    let ambient = caps
+        .ambient
+        .intersection(caps.inheritable)
+        .intersection(caps.permitted);
     let kept = if privileged_load { SYS_ADMIN } else { 0 };
     let sets = |extra: u64| ChildAct::Capabilities {
         effective: caps.effective.0 | extra,
@@ -253,17 +347,41 @@ fn add_privileges<'a>(steps: &mut Steps<'a>, process: &'a Process<'a>, last: &La
     };
     push(steps, "process.capabilities", sets(kept));
     add_last(steps, process, last);
-    if privileged_load && (caps.permitted.0 & caps.effective.0 & SYS_ADMIN == 0 || ambient != CapSet::EMPTY) {
+    if privileged_load
+        && (caps.permitted.0 & caps.effective.0 & SYS_ADMIN == 0 || ambient != CapSet::EMPTY)
+    {
         push(steps, "process.capabilities", sets(0));
     }
-    let arguments = process.args.iter().map(|text| Cow::Borrowed(text.as_str())).collect();
-    let environment = process.env.iter().map(|text| Cow::Borrowed(text.as_str())).collect();
-    push(steps, "process.args", ChildAct::Exec { arguments, environment });
+    let arguments = process
+        .args
+        .iter()
+        .map(|text| Cow::Borrowed(text.as_str()))
+        .collect();
+    let environment = process
+        .env
+        .iter()
+        .map(|text| Cow::Borrowed(text.as_str()))
+        .collect();
+    push(
+        steps,
+        "process.args",
+        ChildAct::Exec {
+            arguments,
+            environment,
+        },
+    );
 }
 
 fn add_last<'a>(steps: &mut Steps<'a>, process: &'a Process<'a>, last: &Last<'a>) {
-    let always = |act| Step { origin: Origin::Always("nothing of the runtime is inherited"), act };
-    let path = process.env.iter().rev().find_map(|entry| entry.strip_prefix("PATH="));
+    let always = |act| Step {
+        origin: Origin::Always("nothing of the runtime is inherited"),
+        act,
+    };
+    let path = process
+        .env
+        .iter()
+        .rev()
+        .find_map(|entry| entry.strip_prefix("PATH="));
     let program = Cow::Borrowed(process.args.first().map_or("", |text| text.as_str()));
     let path = Cow::Borrowed(path.unwrap_or(DEFAULT_PATH));
     push(steps, "process.args[0]", ChildAct::Find { program, path });
@@ -272,15 +390,26 @@ fn add_last<'a>(steps: &mut Steps<'a>, process: &'a Process<'a>, last: &Last<'a>
     }
     if last.ready {
         let act = ChildAct::Ask(Answer::Ready);
-        steps.push(Step { origin: Origin::Always("all that can fail early has not"), act });
+        steps.push(Step {
+            origin: Origin::Always("all that can fail early has not"),
+            act,
+        });
     }
     if last.wait {
-        steps.push(Step { origin: Origin::Option("create"), act: ChildAct::WaitStart });
+        steps.push(Step {
+            origin: Origin::Option("create"),
+            act: ChildAct::WaitStart,
+        });
     }
     if last.init {
-        steps.push(Step { origin: Origin::Option("--init"), act: ChildAct::Init });
+        steps.push(Step {
+            origin: Origin::Option("--init"),
+            act: ChildAct::Init,
+        });
     }
-    steps.push(always(ChildAct::CloseFrom { first: 3 + last.preserve_fds }));
+    steps.push(always(ChildAct::CloseFrom {
+        first: 3 + last.preserve_fds,
+    }));
     if let Some(program) = last.seccomp {
         let act = ChildAct::Seccomp {
             program: program.instructions,
@@ -297,7 +426,10 @@ mod tests {
 
     #[test]
     fn cpu_lists_become_masks() {
-        assert_eq!(bit_mask("0-3,5"), Some([0b10_1111, 0, 0, 0, 0, 0, 0, 0].to_vec()));
+        assert_eq!(
+            bit_mask("0-3,5"),
+            Some([0b10_1111, 0, 0, 0, 0, 0, 0, 0].to_vec())
+        );
         assert_eq!(bit_mask("64").map(|mask| mask.len()), Some(16));
         assert_eq!(bit_mask("3-1"), None);
         assert_eq!(bit_mask("9999999"), None);

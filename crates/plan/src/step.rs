@@ -174,56 +174,180 @@ pub enum Slot {
 /// A step of the container's first process. What each means to the kernel is said at
 /// [`child::op::Code`].
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the fields are those of child::op::Code, by the kernel's names")]
+#[allow(
+    missing_docs,
+    reason = "the fields are those of child::op::Code, by the kernel's names"
+)]
 pub enum ChildAct<'a> {
-    Join { slot: Slot, types: u64 },
-    Unshare { types: u64 },
-    TimeOffsets { text: String },
-    EnterCgroup { slot: Slot, name: &'static str },
+    Join {
+        slot: Slot,
+        types: u64,
+    },
+    Unshare {
+        types: u64,
+    },
+    TimeOffsets {
+        text: String,
+    },
+    EnterCgroup {
+        slot: Slot,
+        name: &'static str,
+    },
     Ask(Answer),
-    BecomeRoot { uid: u32, gid: u32 },
-    LinkUp { name: &'static str },
-    Propagate { flags: u64 },
-    Root { path: Text<'a>, recursive: bool, tree: Option<Slot> },
-    RootOverlay { target: Text<'a>, options: Text<'a>, base: Text<'a> },
-    Overlay { target: Text<'a>, options: Text<'a>, base: Text<'a> },
+    BecomeRoot {
+        uid: u32,
+        gid: u32,
+    },
+    LinkUp {
+        name: &'static str,
+    },
+    Propagate {
+        flags: u64,
+    },
+    Root {
+        path: Text<'a>,
+        recursive: bool,
+        tree: Option<Slot>,
+    },
+    RootOverlay {
+        target: Text<'a>,
+        options: Text<'a>,
+        base: Text<'a>,
+    },
+    Overlay {
+        target: Text<'a>,
+        options: Text<'a>,
+        base: Text<'a>,
+    },
     Mount(NewMount<'a>),
     CopyUp(NewMount<'a>),
     Bind(Bind<'a>),
-    Attributes { target: Text<'a>, set: u64, clear: u64, propagation: u64, recursive: bool },
-    Node { path: Text<'a>, mode: u32, major: u32, minor: u32, uid: u32, gid: u32 },
-    Link { path: Text<'a>, text: &'static str },
-    Mask { path: Text<'a> },
-    ReadOnly { path: Text<'a> },
-    EnterRoot { how: EnterRoot },
-    WriteProc { file: String, value: Text<'a> },
-    Hostname { name: Text<'a> },
-    Domainname { name: Text<'a> },
-    Terminal { rows: u16, columns: u16, uid: u32, console: bool },
-    Directory { path: Text<'a>, mode: u32 },
-    Limit { name: &'static str, number: u32, soft: u64, hard: u64 },
-    OomScore { value: i32 },
-    Personality { persona: u64 },
-    Scheduler { attributes: [u8; 48], policy: &'static str },
-    IoPriority { value: u64, class: &'static str },
-    Affinity { mask: Vec<u8>, list: Text<'a> },
-    MemoryPolicy { mode: u64, nodes: Vec<u8>, name: &'static str },
+    Attributes {
+        target: Text<'a>,
+        set: u64,
+        clear: u64,
+        propagation: u64,
+        recursive: bool,
+    },
+    Node {
+        path: Text<'a>,
+        mode: u32,
+        major: u32,
+        minor: u32,
+        uid: u32,
+        gid: u32,
+    },
+    Link {
+        path: Text<'a>,
+        text: &'static str,
+    },
+    Mask {
+        path: Text<'a>,
+    },
+    ReadOnly {
+        path: Text<'a>,
+    },
+    EnterRoot {
+        how: EnterRoot,
+    },
+    WriteProc {
+        file: String,
+        value: Text<'a>,
+    },
+    Hostname {
+        name: Text<'a>,
+    },
+    Domainname {
+        name: Text<'a>,
+    },
+    Terminal {
+        rows: u16,
+        columns: u16,
+        uid: u32,
+        console: bool,
+    },
+    Directory {
+        path: Text<'a>,
+        mode: u32,
+    },
+    Limit {
+        name: &'static str,
+        number: u32,
+        soft: u64,
+        hard: u64,
+    },
+    OomScore {
+        value: i32,
+    },
+    Personality {
+        persona: u64,
+    },
+    Scheduler {
+        attributes: [u8; 48],
+        policy: &'static str,
+    },
+    IoPriority {
+        value: u64,
+        class: &'static str,
+    },
+    Affinity {
+        mask: Vec<u8>,
+        list: Text<'a>,
+    },
+    MemoryPolicy {
+        mode: u64,
+        nodes: Vec<u8>,
+        name: &'static str,
+    },
     Input,
     Session,
-    Keyring { name: String },
-    Bounding { keep: spec::CapSet },
-    Groups { ids: Vec<u32> },
-    User { uid: u32, gid: u32, umask: u32 },
-    Capabilities { effective: u64, permitted: u64, inheritable: u64, ambient: u64 },
+    Keyring {
+        name: String,
+    },
+    Bounding {
+        keep: spec::CapSet,
+    },
+    Groups {
+        ids: Vec<u32>,
+    },
+    User {
+        uid: u32,
+        gid: u32,
+        umask: u32,
+    },
+    Capabilities {
+        effective: u64,
+        permitted: u64,
+        inheritable: u64,
+        ambient: u64,
+    },
     NoNewPrivileges,
-    Seccomp { program: &'a [u8], flags: u64, listener: bool },
-    WorkDir { path: Text<'a>, make: bool },
-    CloseFrom { first: u32 },
+    Seccomp {
+        program: &'a [u8],
+        flags: u64,
+        listener: bool,
+    },
+    WorkDir {
+        path: Text<'a>,
+        make: bool,
+    },
+    CloseFrom {
+        first: u32,
+    },
     WaitStart,
-    Label { attribute: &'static str, label: Text<'a> },
-    Find { program: Text<'a>, path: Text<'a> },
+    Label {
+        attribute: &'static str,
+        label: Text<'a>,
+    },
+    Find {
+        program: Text<'a>,
+        path: Text<'a>,
+    },
     Init,
-    Exec { arguments: Vec<Text<'a>>, environment: Vec<Text<'a>> },
+    Exec {
+        arguments: Vec<Text<'a>>,
+        environment: Vec<Text<'a>>,
+    },
 }
 
 /// A new file system's mount.

@@ -71,7 +71,9 @@ unsafe fn first_words(stack: *const usize) -> [&'static str; 2] {
     // SAFETY: the caller's.
     unsafe {
         for (at, word) in words.iter_mut().enumerate().take(*stack) {
-            *word = CStr::from_ptr(*stack.add(1 + at) as *const c_char).to_str().unwrap_or("");
+            *word = CStr::from_ptr(*stack.add(1 + at) as *const c_char)
+                .to_str()
+                .unwrap_or("");
         }
     }
     words
@@ -81,7 +83,11 @@ unsafe fn all_words(stack: *const usize) -> Option<Vec<&'static str>> {
     // SAFETY: the caller's.
     unsafe {
         (0..*stack)
-            .map(|at| CStr::from_ptr(*stack.add(1 + at) as *const c_char).to_str().ok())
+            .map(|at| {
+                CStr::from_ptr(*stack.add(1 + at) as *const c_char)
+                    .to_str()
+                    .ok()
+            })
             .collect()
     }
 }
@@ -222,7 +228,11 @@ unsafe extern "C" fn memcmp(a: *const u8, b: *const u8, count: usize) -> i32 {
             let x = (a.add(at) as *const u64).read_unaligned();
             let y = (b.add(at) as *const u64).read_unaligned();
             if x != y {
-                return if x.swap_bytes() < y.swap_bytes() { -1 } else { 1 };
+                return if x.swap_bytes() < y.swap_bytes() {
+                    -1
+                } else {
+                    1
+                };
             }
             at += 8;
         }

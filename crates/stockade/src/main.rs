@@ -30,7 +30,7 @@ fn manage(words: &[String]) -> i32 {
             0
         }
         Err(cli::Refusal::Mistake(line)) => {
-            eprintln!("stockade: {line}");
+            eprintln!("{line}");
             cli::MISTAKE_CODE.into()
         }
     }

@@ -13,7 +13,11 @@ use crate::terminal::{Raw, give_back, is_terminal};
 
 /// The words after `stockade oci`, or after the runtime's name.
 fn own_words<'w, 'a>(words: &'w [&'a str]) -> &'w [&'a str] {
-    let skipped = if words.first().is_some_and(|name| entry::is_runtime(name)) { 1 } else { 2 };
+    let skipped = if words.first().is_some_and(|name| entry::is_runtime(name)) {
+        1
+    } else {
+        2
+    };
     words.get(skipped..).unwrap_or(&[])
 }
 
@@ -56,10 +60,19 @@ impl Library for Attendant {
 fn carry(master: OwnedFd, pidfd: &OwnedFd) -> sys::Result<i32> {
     let raw = is_terminal(sys::stdio::input());
     let signals = relay::signals(raw)?;
-    let raw = if raw { Some(Raw::enter(sys::stdio::input())?) } else { None };
+    let raw = if raw {
+        Some(Raw::enter(sys::stdio::input())?)
+    } else {
+        None
+    };
     let dup = || master.as_fd().try_clone_to_owned().on("dup", "terminal");
-    let streams = Streams { input: Some(Input::Terminal(dup()?)), output: Some(dup()?), error: None };
-    let none = DetachKeys::parse("").map_err(|_| sys::Error::new("detach keys", "", sys::Errno::INVAL))?;
+    let streams = Streams {
+        input: Some(Input::Terminal(dup()?)),
+        output: Some(dup()?),
+        error: None,
+    };
+    let none =
+        DetachKeys::parse("").map_err(|_| sys::Error::new("detach keys", "", sys::Errno::INVAL))?;
     let relay = Relay {
         signals: &signals,
         raw: raw.as_ref(),
@@ -67,7 +80,10 @@ fn carry(master: OwnedFd, pidfd: &OwnedFd) -> sys::Result<i32> {
         forward: true,
         process: Some(pidfd.as_fd()),
     };
-    let mut events = Target { pidfd: pidfd.as_fd(), window: master.as_fd() };
+    let mut events = Target {
+        pidfd: pidfd.as_fd(),
+        window: master.as_fd(),
+    };
     relay.run(User::standard(true), streams, &mut events)?;
     give_back();
     Ok(0)

@@ -277,9 +277,19 @@ fn done(outcome: Outcome) -> Result<()> {
 
 /// openat2(2). Flags get `O_CLOEXEC`.
 pub fn openat2(dir: Fd, path: &CStr, flags: u64, mode: u64, resolve: u64) -> Result<Fd> {
-    let how = OpenHow { flags: flags | flags::O_CLOEXEC, mode, resolve };
+    let how = OpenHow {
+        flags: flags | flags::O_CLOEXEC,
+        mode,
+        resolve,
+    };
     loop {
-        let got = descriptor(call!(nr_common::OPENAT2, dir, path.as_ptr(), &raw const how, 24));
+        let got = descriptor(call!(
+            nr_common::OPENAT2,
+            dir,
+            path.as_ptr(),
+            &raw const how,
+            24
+        ));
         if got != Err(errno::EAGAIN) {
             return got;
         }
@@ -288,7 +298,13 @@ pub fn openat2(dir: Fd, path: &CStr, flags: u64, mode: u64, resolve: u64) -> Res
 
 /// openat(2). Flags get `O_CLOEXEC`.
 pub fn openat(dir: Fd, path: &CStr, flags: u64, mode: u64) -> Result<Fd> {
-    descriptor(call!(nr::OPENAT, dir, path.as_ptr(), flags | flags::O_CLOEXEC, mode))
+    descriptor(call!(
+        nr::OPENAT,
+        dir,
+        path.as_ptr(),
+        flags | flags::O_CLOEXEC,
+        mode
+    ))
 }
 
 /// close(2).
@@ -315,11 +331,23 @@ pub fn write(fd: Fd, bytes: &[u8]) -> Result<usize> {
 pub fn fstat(fd: Fd) -> Result<Status> {
     // struct stat is 144 bytes on x86-64 and 128 on arm64.
     let mut raw = [0u64; 18];
-    done(call!(nr::NEWFSTATAT, fd, c"".as_ptr(), raw.as_mut_ptr(), flags::AT_EMPTY_PATH))?;
+    done(call!(
+        nr::NEWFSTATAT,
+        fd,
+        c"".as_ptr(),
+        raw.as_mut_ptr(),
+        flags::AT_EMPTY_PATH
+    ))?;
     #[cfg(target_arch = "x86_64")]
-    let status = Status { mode: raw[3] as u32, device: raw[5] };
+    let status = Status {
+        mode: raw[3] as u32,
+        device: raw[5],
+    };
     #[cfg(target_arch = "aarch64")]
-    let status = Status { mode: raw[2] as u32, device: raw[4] };
+    let status = Status {
+        mode: raw[2] as u32,
+        device: raw[4],
+    };
     Ok(status)
 }
 
@@ -358,7 +386,13 @@ pub fn getdents(dir: Fd, bytes: &mut [u8]) -> Result<usize> {
 
 /// readlinkat(2): how many bytes.
 pub fn readlinkat(dir: Fd, path: &CStr, bytes: &mut [u8]) -> Result<usize> {
-    call!(nr::READLINKAT, dir, path.as_ptr(), bytes.as_mut_ptr(), bytes.len())
+    call!(
+        nr::READLINKAT,
+        dir,
+        path.as_ptr(),
+        bytes.as_mut_ptr(),
+        bytes.len()
+    )
 }
 
 /// sendfile(2) of at most `count` bytes.
@@ -428,14 +462,28 @@ pub fn open_tree(dir: Fd, path: &CStr, recursive: bool) -> Result<Fd> {
 pub fn move_mount(tree: Fd, target: Fd) -> Result<()> {
     let how = flags::MOVE_MOUNT_F_EMPTY_PATH | flags::MOVE_MOUNT_T_EMPTY_PATH;
     let empty = c"".as_ptr();
-    done(call!(nr_common::MOVE_MOUNT, tree, empty, target, empty, how))
+    done(call!(
+        nr_common::MOVE_MOUNT,
+        tree,
+        empty,
+        target,
+        empty,
+        how
+    ))
 }
 
 /// mount_setattr(2) on a descriptor.
 pub fn mount_setattr(fd: Fd, recursive: bool, attributes: &MountAttributes) -> Result<()> {
     let how = flags::AT_EMPTY_PATH | if recursive { flags::AT_RECURSIVE } else { 0 };
     let attributes: *const MountAttributes = attributes;
-    done(call!(nr_common::MOUNT_SETATTR, fd, c"".as_ptr(), how, attributes, 32))
+    done(call!(
+        nr_common::MOUNT_SETATTR,
+        fd,
+        c"".as_ptr(),
+        how,
+        attributes,
+        32
+    ))
 }
 
 /// A detached mount of file system `kind` with its default options.
@@ -496,7 +544,12 @@ pub fn ioprio_set(priority: u64) -> Result<()> {
 
 /// set_mempolicy(2); `nodes` is a bit mask of whole 8-byte words.
 pub fn set_mempolicy(mode: u64, nodes: &[u8]) -> Result<()> {
-    done(call!(nr::SET_MEMPOLICY, mode, nodes.as_ptr(), nodes.len() * 8 + 1))
+    done(call!(
+        nr::SET_MEMPOLICY,
+        mode,
+        nodes.as_ptr(),
+        nodes.len() * 8 + 1
+    ))
 }
 
 /// setsid(2).
@@ -567,8 +620,13 @@ pub fn seccomp(flags: u64, program: &[u8]) -> Result<Fd> {
         len: u16,
         filter: *const u8,
     }
-    let Ok(len) = u16::try_from(program.len() / 8) else { return Err(errno::EINVAL) };
-    let program = Program { len, filter: program.as_ptr() };
+    let Ok(len) = u16::try_from(program.len() / 8) else {
+        return Err(errno::EINVAL);
+    };
+    let program = Program {
+        len,
+        filter: program.as_ptr(),
+    };
     descriptor(call!(nr::SECCOMP, 1, flags, &raw const program))
 }
 
@@ -625,9 +683,20 @@ pub fn send(socket: Fd, bytes: &[u8], descriptor: Option<Fd>) -> Result<()> {
     control[0] = 20;
     control[1] = u64::from(RIGHTS[0]) | u64::from(RIGHTS[1]) << 32;
     control[2] = descriptor.map_or(0, |fd| u64::from(fd as u32));
-    let (control_at, control_len) =
-        if descriptor.is_some() { (control.as_ptr() as usize, 24) } else { (0, 0) };
-    let message = [0usize, 0, vector.as_ptr() as usize, 1, control_at, control_len, 0];
+    let (control_at, control_len) = if descriptor.is_some() {
+        (control.as_ptr() as usize, 24)
+    } else {
+        (0, 0)
+    };
+    let message = [
+        0usize,
+        0,
+        vector.as_ptr() as usize,
+        1,
+        control_at,
+        control_len,
+        0,
+    ];
     const NO_SIGNAL: usize = 0x4000;
     done(call!(nr::SENDMSG, socket, message.as_ptr(), NO_SIGNAL))
 }

@@ -123,7 +123,8 @@ struct ProgramInfo {
 pub fn load(kind: ProgramType, name: &str, insns: &[Insn]) -> Result<OwnedFd> {
     let mut attr = Load {
         kind: kind as u32,
-        insn_count: u32::try_from(insns.len()).map_err(|_| error("prog_load", name, Errno::TOOBIG))?,
+        insn_count: u32::try_from(insns.len())
+            .map_err(|_| error("prog_load", name, Errno::TOOBIG))?,
         insns: address(insns.as_ptr()),
         license: address(c"Apache-2.0".as_ptr()),
         ..Load::default()
@@ -151,7 +152,9 @@ pub fn attach(
     let flags = F_ALLOW_MULTI | if replaced.is_some() { F_REPLACE } else { 0 };
     let mut attr = attachment(&cgroup, &program, kind, flags, replace);
     // SAFETY: the attribute has no pointers.
-    unsafe { call(PROG_ATTACH, &mut attr) }.map(drop).map_err(|e| error("prog_attach", what, e))
+    unsafe { call(PROG_ATTACH, &mut attr) }
+        .map(drop)
+        .map_err(|e| error("prog_attach", what, e))
 }
 
 /// Takes a program off a cgroup.
@@ -161,7 +164,9 @@ pub fn attach(
 pub fn detach(cgroup: impl AsFd, program: impl AsFd, kind: AttachType, what: &str) -> Result<()> {
     let mut attr = attachment(&cgroup, &program, kind, 0, 0);
     // SAFETY: the attribute has no pointers.
-    unsafe { call(PROG_DETACH, &mut attr) }.map(drop).map_err(|e| error("prog_detach", what, e))
+    unsafe { call(PROG_DETACH, &mut attr) }
+        .map(drop)
+        .map_err(|e| error("prog_detach", what, e))
 }
 
 /// The numbers of the programs attached to a cgroup itself, at most 64.
@@ -179,7 +184,11 @@ pub fn attached(cgroup: impl AsFd, kind: AttachType, what: &str) -> Result<Vec<u
     };
     // SAFETY: the kernel writes at most `count` numbers to `ids`, which outlives the call.
     unsafe { call(PROG_QUERY, &mut attr) }.map_err(|e| error("prog_query", what, e))?;
-    Ok(ids.iter().copied().take(usize::try_from(attr.count).unwrap_or(0)).collect())
+    Ok(ids
+        .iter()
+        .copied()
+        .take(usize::try_from(attr.count).unwrap_or(0))
+        .collect())
 }
 
 /// Opens a loaded program by its number.
@@ -208,7 +217,12 @@ pub fn name(program: impl AsFd) -> Result<String> {
     // address in it, for all the lengths are zero.
     unsafe { call(OBJ_GET_INFO_BY_FD, &mut attr) }
         .map_err(|errno| error("obj_get_info_by_fd", "", errno))?;
-    Ok(found.name.iter().take_while(|byte| **byte != 0).map(|byte| char::from(*byte)).collect())
+    Ok(found
+        .name
+        .iter()
+        .take_while(|byte| **byte != 0)
+        .map(|byte| char::from(*byte))
+        .collect())
 }
 
 fn attachment(
@@ -220,7 +234,13 @@ fn attachment(
 ) -> Attach {
     let target = number(cgroup.as_fd().as_raw_fd());
     let program = number(program.as_fd().as_raw_fd());
-    Attach { target, program, kind: kind as u32, flags, replace }
+    Attach {
+        target,
+        program,
+        kind: kind as u32,
+        flags,
+        replace,
+    }
 }
 
 fn error(call: &'static str, object: &str, errno: Errno) -> Error {
@@ -229,7 +249,11 @@ fn error(call: &'static str, object: &str, errno: Errno) -> Error {
         what.push(' ');
         what.push_str(object);
     }
-    Error { call: "bpf", object: what, errno }
+    Error {
+        call: "bpf",
+        object: what,
+        errno,
+    }
 }
 
 /// A descriptor as the attributes hold it; an open descriptor is never negative.
@@ -250,7 +274,14 @@ unsafe fn call<T>(command: u32, attr: &mut T) -> core::result::Result<usize, Err
     loop {
         // SAFETY: the kernel reads and writes at most `size_of::<T>()` bytes of `attr`; the caller
         // vouches for what that points to.
-        let done = unsafe { crate::syscall!(libc::SYS_bpf, command, pointer.expose_provenance(), size_of::<T>()) };
+        let done = unsafe {
+            crate::syscall!(
+                libc::SYS_bpf,
+                command,
+                pointer.expose_provenance(),
+                size_of::<T>()
+            )
+        };
         match done.map_err(Errno::from_raw_os_error) {
             // The verifier gives way to a signal with EAGAIN.
             Err(Errno::AGAIN | Errno::INTR) => {}

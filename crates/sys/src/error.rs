@@ -23,7 +23,11 @@ pub struct Error {
 impl Error {
     /// An error of `call` on `object`.
     pub fn new(call: &'static str, object: &str, errno: Errno) -> Self {
-        Self { call, object: object.to_owned(), errno }
+        Self {
+            call,
+            object: object.to_owned(),
+            errno,
+        }
     }
 }
 

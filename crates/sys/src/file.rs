@@ -11,8 +11,15 @@ use crate::error::{Error, OnCall, Result};
 
 /// Opens `path` beneath `dir`, close-on-exec. `what` names the object in an error.
 pub fn open_at(dir: impl AsFd, path: &str, flags: OFlags, what: &str) -> Result<OwnedFd> {
-    retry_on_intr(|| openat(dir.as_fd(), path, flags | OFlags::CLOEXEC, Mode::from_raw_mode(0o600)))
-        .on("open", what)
+    retry_on_intr(|| {
+        openat(
+            dir.as_fd(),
+            path,
+            flags | OFlags::CLOEXEC,
+            Mode::from_raw_mode(0o600),
+        )
+    })
+    .on("open", what)
 }
 
 /// Opens an absolute path, or one relative to the working directory, close-on-exec.
@@ -63,7 +70,9 @@ pub fn write_all(file: impl AsFd, mut bytes: &[u8], what: &str) -> Result<()> {
 /// Writes `text` by one write(2) to an existing kernel file (procfs, sysfs, cgroup) beneath `dir`.
 pub fn write_at(dir: impl AsFd, path: &str, text: &[u8], what: &str) -> Result<()> {
     let file = open_at(dir, path, OFlags::WRONLY, what)?;
-    retry_on_intr(|| write(&file, text)).map(drop).on("write", what)
+    retry_on_intr(|| write(&file, text))
+        .map(drop)
+        .on("write", what)
 }
 
 /// Writes `text` by one write(2) to an existing kernel file.

@@ -49,7 +49,9 @@ impl Heap {
     /// An allocator that has no memory yet.
     #[allow(clippy::new_without_default, reason = "it is made in a static")]
     pub const fn new() -> Self {
-        Self { region: UnsafeCell::new(Region { next: 0, end: 0 }) }
+        Self {
+            region: UnsafeCell::new(Region { next: 0, end: 0 }),
+        }
     }
 }
 
@@ -65,7 +67,10 @@ unsafe impl GlobalAlloc for Heap {
                 if layout.align() <= MALLOC_ALIGN {
                     malloc(layout.size())
                 } else {
-                    aligned_alloc(layout.align(), layout.size().next_multiple_of(layout.align()))
+                    aligned_alloc(
+                        layout.align(),
+                        layout.size().next_multiple_of(layout.align()),
+                    )
                 }
             };
         }
@@ -127,7 +132,9 @@ impl Region {
         const PRIVATE_ANONYMOUS: usize = 0x22;
         const POPULATE: usize = 0x8000;
         let first = self.next == 0;
-        let size = least.max(if first { FIRST } else { LATER }).next_multiple_of(4096);
+        let size = least
+            .max(if first { FIRST } else { LATER })
+            .next_multiple_of(4096);
         let flags = PRIVATE_ANONYMOUS | if first { POPULATE } else { 0 };
         // SAFETY: an anonymous mapping at an address of the kernel's choice.
         let mapped = unsafe { syscall!(libc::SYS_mmap, 0, size, READ_WRITE, flags, usize::MAX, 0) };

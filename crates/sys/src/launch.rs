@@ -111,7 +111,11 @@ pub fn shared_file(name: &str, bytes: &[u8]) -> Result<OwnedFd> {
 pub fn launch(launch: &Launch<'_>) -> Result<Started> {
     let mut keep = [-1i32; 40];
     if launch.keep.len() > keep.len() || launch.arguments.len() >= MOST_ARGUMENTS {
-        return Err(Error::new("clone3", "too many descriptors or arguments", Errno::INVAL));
+        return Err(Error::new(
+            "clone3",
+            "too many descriptors or arguments",
+            Errno::INVAL,
+        ));
     }
     for (slot, fd) in keep.iter_mut().zip(launch.keep) {
         *slot = fd.as_raw_fd();
@@ -133,12 +137,18 @@ pub fn launch(launch: &Launch<'_>) -> Result<Started> {
             | CLONE_VM
             | CLONE_VFORK
             | CLONE_PIDFD
-            | if launch.cgroup.is_some() { CLONE_INTO_CGROUP } else { 0 },
+            | if launch.cgroup.is_some() {
+                CLONE_INTO_CGROUP
+            } else {
+                0
+            },
         pidfd: &raw mut pidfd as u64,
         exit_signal: SIGCHLD,
         stack: stack.as_mut_ptr() as u64,
         stack_size: STACK as u64,
-        cgroup: launch.cgroup.map_or(0, |fd| u64::from(fd.as_raw_fd().unsigned_abs())),
+        cgroup: launch
+            .cgroup
+            .map_or(0, |fd| u64::from(fd.as_raw_fd().unsigned_abs())),
         ..CloneArguments::default()
     };
     // SAFETY: `arguments` is a valid clone_args; the stack is ours and unused, and CLONE_VFORK keeps
@@ -156,7 +166,11 @@ fn finish(outcome: raw::Outcome, pidfd: i32, errno: i32) -> Result<Started> {
     let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
     if errno != 0 {
         crate::process::reap(&pidfd);
-        return Err(Error::new("execveat", "the child program", Errno::from_raw_os_error(errno)));
+        return Err(Error::new(
+            "execveat",
+            "the child program",
+            Errno::from_raw_os_error(errno),
+        ));
     }
     Ok(Started { pid, pidfd })
 }
@@ -164,14 +178,23 @@ fn finish(outcome: raw::Outcome, pidfd: i32, errno: i32) -> Result<Started> {
 /// Executes this program anew in this process, with an empty environment. Returns only to fail: the
 /// errno.
 pub fn execute_self(words: &[&str]) -> i32 {
-    let texts: Vec<CString> = words.iter().filter_map(|word| CString::new(*word).ok()).collect();
+    let texts: Vec<CString> = words
+        .iter()
+        .filter_map(|word| CString::new(*word).ok())
+        .collect();
     let mut arguments: Vec<*const u8> = texts.iter().map(|text| text.as_ptr().cast()).collect();
     arguments.push(core::ptr::null());
     let empty: [*const u8; 1] = [core::ptr::null()];
     let path = c"/proc/self/exe";
     // SAFETY: both arrays end in null and point to texts that live through the call.
-    let outcome =
-        unsafe { syscall!(libc::SYS_execve, path.as_ptr(), arguments.as_ptr(), empty.as_ptr()) };
+    let outcome = unsafe {
+        syscall!(
+            libc::SYS_execve,
+            path.as_ptr(),
+            arguments.as_ptr(),
+            empty.as_ptr()
+        )
+    };
     outcome.err().unwrap_or(0)
 }
 
@@ -244,5 +267,9 @@ unsafe fn clone3_into(arguments: &CloneArguments, handover: *mut Handover) -> ra
             lateout("x30") _,
         );
     }
-    if (-4095..0).contains(&value) { Err((-value) as i32) } else { Ok(value as usize) }
+    if (-4095..0).contains(&value) {
+        Err((-value) as i32)
+    } else {
+        Ok(value as usize)
+    }
 }

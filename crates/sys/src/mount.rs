@@ -26,9 +26,21 @@ pub fn translated(path: &str, user_namespace: impl AsFd, recursive: bool) -> Res
     let at = libc::AT_EMPTY_PATH | if recursive { 0x8000 } else { 0 };
     // SAFETY: the path is an empty C string, the attributes are the 32 bytes that are announced.
     let outcome = unsafe {
-        syscall!(libc::SYS_mount_setattr, tree.as_raw_fd(), c"".as_ptr(), at, attributes.as_ptr(), 32)
+        syscall!(
+            libc::SYS_mount_setattr,
+            tree.as_raw_fd(),
+            c"".as_ptr(),
+            at,
+            attributes.as_ptr(),
+            32
+        )
     };
-    outcome
-        .map_err(|errno| Error::new("mount_setattr(idmap)", path, Errno::from_raw_os_error(errno)))?;
+    outcome.map_err(|errno| {
+        Error::new(
+            "mount_setattr(idmap)",
+            path,
+            Errno::from_raw_os_error(errno),
+        )
+    })?;
     Ok(tree)
 }

@@ -40,10 +40,12 @@ impl Ended {
 pub fn wait(pidfd: impl AsFd) -> Result<Ended> {
     let status = retry_on_intr(|| waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED))
         .on("waitid", "")?;
-    Ok(status.map_or(Ended::Code(0), |status| match (status.exit_status(), status.terminating_signal()) {
-        (Some(code), _) => Ended::Code(code),
-        (None, Some(signal)) => Ended::Signal(signal),
-        (None, None) => Ended::Code(0),
+    Ok(status.map_or(Ended::Code(0), |status| {
+        match (status.exit_status(), status.terminating_signal()) {
+            (Some(code), _) => Ended::Code(code),
+            (None, Some(signal)) => Ended::Signal(signal),
+            (None, None) => Ended::Code(0),
+        }
     }))
 }
 
@@ -132,6 +134,12 @@ mod tests {
     #[test]
     fn a_name_with_parentheses_does_not_shift_the_fields() {
         let text = "42 (a) Z (b) S 1 42 42 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 12345 999 8";
-        assert_eq!(parse_stat(text), Some(Identity { start: 12345, dead: false }));
+        assert_eq!(
+            parse_stat(text),
+            Some(Identity {
+                start: 12345,
+                dead: false
+            })
+        );
     }
 }

@@ -29,7 +29,11 @@ pub unsafe fn syscall(number: usize, args: [usize; 6]) -> Outcome {
             in("x1") args[1], in("x2") args[2], in("x3") args[3],
             in("x4") args[4], in("x5") args[5], options(nostack));
     }
-    if (-4095..0).contains(&value) { Err((-value) as i32) } else { Ok(value as usize) }
+    if (-4095..0).contains(&value) {
+        Err((-value) as i32)
+    } else {
+        Ok(value as usize)
+    }
 }
 
 /// `syscall!(NUMBER, a, b, …)`: a raw system call; each argument is made a `usize` with `as`.

@@ -45,7 +45,10 @@ const REAL_TIME: (i32, i32) = (34, 64);
 /// A signal by number, or by name: with or without `SIG`, in either case, `RTMIN+n` and `RTMAX-n` too.
 pub fn from_text(text: &str) -> Option<i32> {
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return text.parse().ok().filter(|number| (1..=REAL_TIME.1).contains(number));
+        return text
+            .parse()
+            .ok()
+            .filter(|number| (1..=REAL_TIME.1).contains(number));
     }
     let upper: String = text.chars().map(|c| c.to_ascii_uppercase()).collect();
     let name = upper.strip_prefix("SIG").unwrap_or(&upper);
@@ -56,17 +59,25 @@ pub fn from_text(text: &str) -> Option<i32> {
         if rest.is_empty() {
             return Some(0);
         }
-        rest.strip_prefix(sign)?.parse().ok().filter(|n| (0..=30).contains(n))
+        rest.strip_prefix(sign)?
+            .parse()
+            .ok()
+            .filter(|n| (0..=30).contains(n))
     };
     if let Some(rest) = name.strip_prefix("RTMIN") {
         return offset(rest, '+').map(|n| REAL_TIME.0 + n);
     }
-    name.strip_prefix("RTMAX").and_then(|rest| offset(rest, '-')).map(|n| REAL_TIME.1 - n)
+    name.strip_prefix("RTMAX")
+        .and_then(|rest| offset(rest, '-'))
+        .map(|n| REAL_TIME.1 - n)
 }
 
 /// The name of a signal without `SIG`; none for those that have no name.
 pub fn name(number: i32) -> Option<&'static str> {
-    NAMES.iter().find(|(_, known)| *known == number).map(|(name, _)| *name)
+    NAMES
+        .iter()
+        .find(|(_, known)| *known == number)
+        .map(|(name, _)| *name)
 }
 
 #[cfg(test)]

@@ -7,8 +7,8 @@ use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::{Errno, IoSlice, IoSliceMut, retry_on_intr};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags, SocketType, bind, connect, listen,
-    recvmsg, sendmsg, socket_with, socketpair,
+    SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags, SocketType, bind, connect,
+    listen, recvmsg, sendmsg, socket_with, socketpair,
 };
 
 use crate::error::{OnCall, Result};
@@ -24,14 +24,22 @@ pub struct Message {
 
 /// Two connected sockets that keep message boundaries, close-on-exec.
 pub fn pair() -> Result<(OwnedFd, OwnedFd)> {
-    socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
-        .on("socketpair", "")
+    socketpair(
+        AddressFamily::UNIX,
+        SocketType::SEQPACKET,
+        SocketFlags::CLOEXEC,
+        None,
+    )
+    .on("socketpair", "")
 }
 
 /// Receives one message.
 pub fn receive(socket: impl AsFd, bytes: &mut [u8]) -> Result<Message> {
     let (len, mut descriptors) = receive_all(socket, bytes)?;
-    Ok(Message { len, descriptor: descriptors.next() })
+    Ok(Message {
+        len,
+        descriptor: descriptors.next(),
+    })
 }
 
 /// Receives one message with all of its descriptors (at most four), close-on-exec.
@@ -43,7 +51,12 @@ pub fn receive_all(
     let mut control = RecvAncillaryBuffer::new(&mut space);
     let got = retry_on_intr(|| {
         let mut vector = [IoSliceMut::new(bytes)];
-        recvmsg(socket.as_fd(), &mut vector, &mut control, RecvFlags::CMSG_CLOEXEC)
+        recvmsg(
+            socket.as_fd(),
+            &mut vector,
+            &mut control,
+            RecvFlags::CMSG_CLOEXEC,
+        )
     });
     let len = match got {
         Ok(got) => got.bytes,
@@ -68,7 +81,12 @@ pub fn send(socket: impl AsFd, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> 
         control.push(SendAncillaryMessage::ScmRights(descriptors));
     }
     retry_on_intr(|| {
-        sendmsg(socket.as_fd(), &[IoSlice::new(bytes)], &mut control, SendFlags::NOSIGNAL)
+        sendmsg(
+            socket.as_fd(),
+            &[IoSlice::new(bytes)],
+            &mut control,
+            SendFlags::NOSIGNAL,
+        )
     })
     .map(drop)
     .on("sendmsg", "")
@@ -76,7 +94,8 @@ pub fn send(socket: impl AsFd, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> 
 
 /// A listening socket at `path`. The path may be as long as the kernel's 107 bytes allow.
 pub fn listen_at(path: &str, kind: SocketType) -> Result<OwnedFd> {
-    let socket = socket_with(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None).on("socket", path)?;
+    let socket =
+        socket_with(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None).on("socket", path)?;
     let address = SocketAddrUnix::new(path).on("bind", path)?;
     bind(&socket, &address).on("bind", path)?;
     listen(&socket, 8).on("listen", path)?;
@@ -85,7 +104,8 @@ pub fn listen_at(path: &str, kind: SocketType) -> Result<OwnedFd> {
 
 /// A socket connected to the one at `path`.
 pub fn connect_to(path: &str, kind: SocketType) -> Result<OwnedFd> {
-    let socket = socket_with(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None).on("socket", path)?;
+    let socket =
+        socket_with(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None).on("socket", path)?;
     let address = SocketAddrUnix::new(path).on("connect", path)?;
     retry_on_intr(|| connect(&socket, &address)).on("connect", path)?;
     Ok(socket)

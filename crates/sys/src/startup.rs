@@ -161,8 +161,9 @@ impl Mapping {
         let end = offset.checked_add(len)?;
         // SAFETY: inside the mapping, which is never unmapped; only the report and the lists'
         // words are ever written, and those are not read through this.
-        (end <= self.len)
-            .then(|| unsafe { core::slice::from_raw_parts((self.address + offset) as *const u8, len) })
+        (end <= self.len).then(|| unsafe {
+            core::slice::from_raw_parts((self.address + offset) as *const u8, len)
+        })
     }
 
     /// The address of `offset`.

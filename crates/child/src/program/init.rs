@@ -66,5 +66,9 @@ fn reap(payload: i32) -> Option<i32> {
 
 fn exit_code(status: i32) -> i32 {
     let signal = status & 0x7f;
-    if signal == 0 { status >> 8 & 0xff } else { 128 + signal }
+    if signal == 0 {
+        status >> 8 & 0xff
+    } else {
+        128 + signal
+    }
 }

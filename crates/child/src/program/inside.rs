@@ -19,7 +19,9 @@ pub struct PathBuffer {
 impl PathBuffer {
     /// A copy of `path`.
     pub fn new(path: &CStr) -> Result<Self> {
-        let mut buffer = Self { bytes: [0; PATH_MAX] };
+        let mut buffer = Self {
+            bytes: [0; PATH_MAX],
+        };
         buffer.set(&[path.to_bytes()])?;
         Ok(buffer)
     }
@@ -83,20 +85,37 @@ pub struct Root {
 
 impl Default for Root {
     fn default() -> Self {
-        Self { fd: -1, null: -1, empty: -1, dev: -1 }
+        Self {
+            fd: -1,
+            null: -1,
+            empty: -1,
+            dev: -1,
+        }
     }
 }
 
 impl Root {
     /// Opens `path` as a process inside would, with `O_PATH` unless `flags` say more.
     pub fn open(&self, path: &CStr, flags: u64) -> Result<Fd> {
-        bare::openat2(self.fd, relative(path), flags, 0, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS)
+        bare::openat2(
+            self.fd,
+            relative(path),
+            flags,
+            0,
+            RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
+        )
     }
 
     /// Opens the directory `path`, no component of which may be a symbolic link.
     pub fn open_real_directory(&self, path: &CStr) -> Result<Fd> {
         let resolve = RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS;
-        bare::openat2(self.fd, relative(path), O_PATH | O_DIRECTORY | O_NOFOLLOW, 0, resolve)
+        bare::openat2(
+            self.fd,
+            relative(path),
+            O_PATH | O_DIRECTORY | O_NOFOLLOW,
+            0,
+            resolve,
+        )
     }
 
     /// Opens `path`, made with its parents when missing.
@@ -115,8 +134,15 @@ impl Root {
         let mut dir = self.open(c".", O_PATH | O_DIRECTORY)?;
         while at < end {
             let start = at;
-            at += path.to_bytes()[at..end].iter().position(|b| *b == b'/').unwrap_or(end - at);
-            let kind = if at == end { make } else { Make::Directory(0o755) };
+            at += path.to_bytes()[at..end]
+                .iter()
+                .position(|b| *b == b'/')
+                .unwrap_or(end - at);
+            let kind = if at == end {
+                make
+            } else {
+                Make::Directory(0o755)
+            };
             let next = buffer.cut(at, |prefix| self.open(prefix, O_PATH));
             let next = match next {
                 Err(errno::ENOENT) => buffer.cut(at, |prefix| {
@@ -135,9 +161,16 @@ impl Root {
     }
 
     /// The directory that holds `path`, and its last component. `/dev`, where nearly all nodes and links go, is opened once.
-    pub fn parent<'p>(&mut self, path: &'p CStr, buffer: &mut PathBuffer) -> Result<(Fd, &'p CStr)> {
+    pub fn parent<'p>(
+        &mut self,
+        path: &'p CStr,
+        buffer: &mut PathBuffer,
+    ) -> Result<(Fd, &'p CStr)> {
         let bytes = path.to_bytes_with_nul();
-        let cut = bytes.iter().rposition(|b| *b == b'/').map_or(0, |slash| slash + 1);
+        let cut = bytes
+            .iter()
+            .rposition(|b| *b == b'/')
+            .map_or(0, |slash| slash + 1);
         let name = CStr::from_bytes_with_nul(&bytes[cut..]).map_err(|_| errno::EINVAL)?;
         if matches!(name.to_bytes(), b"" | b"." | b"..") {
             return Err(errno::EINVAL);
@@ -176,7 +209,9 @@ fn relative(path: &CStr) -> &CStr {
 }
 
 fn trimmed_len(path: &[u8]) -> usize {
-    path.iter().rposition(|b| *b != b'/').map_or(0, |last| last + 1)
+    path.iter()
+        .rposition(|b| *b != b'/')
+        .map_or(0, |last| last + 1)
 }
 
 fn make_one(dir: Fd, name: &CStr, kind: Make) -> Result<Fd> {

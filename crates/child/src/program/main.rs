@@ -30,9 +30,13 @@ fn run(arguments: startup::Arguments) -> i32 {
     let _ = bare::prctl(PR_SET_DUMPABLE, 0, 0);
     // What is made here gets the modes that the script says.
     bare::umask(0);
-    let Some(fd) = arguments.get(1).and_then(decimal) else { return 125 };
+    let Some(fd) = arguments.get(1).and_then(decimal) else {
+        return 125;
+    };
     let _ = bare::set_cloexec(fd, true);
-    let Some(script) = Script::map(fd) else { return 125 };
+    let Some(script) = Script::map(fd) else {
+        return 125;
+    };
     let mut child = steps::Child::new(script, fd);
     child.run();
     125

@@ -3,8 +3,8 @@
 use core::ffi::CStr;
 
 use crate::bare::flags::{
-    MNT_DETACH, MOUNT_ATTR_RDONLY, MS_MOVE, MS_RDONLY, MS_REC, MS_SLAVE,
-    O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_PATH, O_RDONLY, O_WRONLY, S_IFDIR, S_IFMT,
+    MNT_DETACH, MOUNT_ATTR_RDONLY, MS_MOVE, MS_RDONLY, MS_REC, MS_SLAVE, O_CREAT, O_DIRECTORY,
+    O_EXCL, O_NOFOLLOW, O_PATH, O_RDONLY, O_WRONLY, S_IFDIR, S_IFMT,
 };
 use crate::bare::{self, AT_FDCWD, Fd, MountAttributes, errno};
 use crate::inside::{Make, PathBuffer};
@@ -78,7 +78,13 @@ impl Child {
         let options = self.script.some_text(op.s[1]);
         let mut name = PathBuffer::new(c"/proc/self/fd/")?;
         descriptor_path(&mut name, target)?;
-        bare::mount(Some(c"overlay"), name.as_text(), Some(c"overlay"), op.n[0], options)?;
+        bare::mount(
+            Some(c"overlay"),
+            name.as_text(),
+            Some(c"overlay"),
+            op.n[0],
+            options,
+        )?;
         bare::close(target);
         self.root.forget();
         Ok(())
@@ -93,7 +99,11 @@ impl Child {
                 other => return other.part(part::TARGET),
             }
         }
-        let make = if op.flags & flag::NO_CREATE != 0 { Make::Nothing } else { make };
+        let make = if op.flags & flag::NO_CREATE != 0 {
+            Make::Nothing
+        } else {
+            make
+        };
         let fd = self.root.open_or_make(path, make).part(part::TARGET)?;
         self.check_not_in_proc(op, fd, path)?;
         Ok(fd)
@@ -106,7 +116,10 @@ impl Child {
             && path.to_bytes().starts_with(b"/proc") == false
             && bare::fs_magic(fd).part(part::CHECK)? == bare::flags::PROC_SUPER_MAGIC
         {
-            return Err(Failure { part: part::CHECK, errno: errno::EXDEV });
+            return Err(Failure {
+                part: part::CHECK,
+                errno: errno::EXDEV,
+            });
         }
         Ok(())
     }
@@ -133,11 +146,18 @@ impl Child {
     fn bind(&mut self, op: &Op) -> Step {
         let recursive = op.flags & flag::RECURSIVE != 0;
         let tree = match self.bind_source(op, recursive) {
-            Err(Failure { errno: errno::ENOENT, .. }) if op.flags & flag::OPTIONAL != 0 => return Ok(()),
+            Err(Failure {
+                errno: errno::ENOENT,
+                ..
+            }) if op.flags & flag::OPTIONAL != 0 => return Ok(()),
             other => other?,
         };
         let directory = bare::fstat(tree).part(part::SOURCE)?.mode & S_IFMT == S_IFDIR;
-        let make = if directory { Make::Directory(0o755) } else { Make::File };
+        let make = if directory {
+            Make::Directory(0o755)
+        } else {
+            Make::File
+        };
         set_attributes(tree, op.n[1], false)?;
         set_attributes(tree, op.n[2], true)?;
         let target = self.target(op, op.s[1], make)?;
@@ -163,7 +183,10 @@ impl Child {
     }
 
     fn attributes(&mut self, op: &Op) -> Step {
-        let target = self.root.open(self.script.text(op.s[1]), O_PATH).part(part::TARGET)?;
+        let target = self
+            .root
+            .open(self.script.text(op.s[1]), O_PATH)
+            .part(part::TARGET)?;
         let wanted = MountAttributes {
             set: op.n[0],
             clear: op.n[1],
@@ -197,7 +220,14 @@ impl Child {
         let found = bare::fstat(fd).part(part::CHECK)?;
         bare::close(fd);
         let same = found.mode & S_IFMT == op.n[0] as u32 & S_IFMT && found.device == op.n[1];
-        if same { Ok(()) } else { Err(Failure { part: part::CHECK, errno: errno::EEXIST }) }
+        if same {
+            Ok(())
+        } else {
+            Err(Failure {
+                part: part::CHECK,
+                errno: errno::EEXIST,
+            })
+        }
     }
 
     fn link(&mut self, op: &Op) -> Step {
@@ -219,7 +249,11 @@ impl Child {
             other => other.part(part::TARGET)?,
         };
         let directory = bare::fstat(target).part(part::TARGET)?.mode & S_IFMT == S_IFDIR;
-        let cover = if directory { self.empty_directory() } else { self.null_device() };
+        let cover = if directory {
+            self.empty_directory()
+        } else {
+            self.null_device()
+        };
         bare::move_mount(cover.part(part::SOURCE)?, target)?;
         bare::close(target);
         Ok(())
@@ -303,7 +337,10 @@ impl Child {
             Err(errno::ENOENT) => return Ok(()),
             other => other.part(part::SOURCE)?,
         };
-        let to = self.root.open(path, O_RDONLY | O_DIRECTORY).part(part::TARGET)?;
+        let to = self
+            .root
+            .open(path, O_RDONLY | O_DIRECTORY)
+            .part(part::TARGET)?;
         let copied = copy_tree(below, to, 0);
         bare::close(below);
         bare::close(to);

@@ -66,8 +66,14 @@ impl Child {
         let environment = self.script.list(op.s[2])?;
         bare::default_signals();
         bare::block_signals(false);
-        let Some(path) = &self.found.path else { return Err(errno::ENOENT.into()) };
-        let report = Report { step: self.script.header().ops, executing: 1, ..Report::default() };
+        let Some(path) = &self.found.path else {
+            return Err(errno::ENOENT.into());
+        };
+        let report = Report {
+            step: self.script.header().ops,
+            executing: 1,
+            ..Report::default()
+        };
         self.script.report(report);
         Err(startup::execute(path.as_text(), arguments, environment).into())
     }

@@ -39,15 +39,15 @@ impl Child {
             Code::Groups => bare::setgroups(bytes).map_err(Failure::from),
             Code::User => set_user(op),
             Code::Capabilities => set_capabilities(op, bytes),
-            Code::NoNewPrivileges => {
-                bare::prctl(PR_SET_NO_NEW_PRIVS, 1, 0).map(drop).map_err(Failure::from)
-            }
+            Code::NoNewPrivileges => bare::prctl(PR_SET_NO_NEW_PRIVS, 1, 0)
+                .map(drop)
+                .map_err(Failure::from),
             Code::Seccomp => self.seccomp(op),
             Code::WorkDir => self.work_dir(op),
             Code::CloseFrom => bare::cloexec_from(op.n[0]).map_err(Failure::from),
-            Code::ParentDeath => {
-                bare::prctl(PR_SET_PDEATHSIG, op.n[0], 0).map(drop).map_err(Failure::from)
-            }
+            Code::ParentDeath => bare::prctl(PR_SET_PDEATHSIG, op.n[0], 0)
+                .map(drop)
+                .map_err(Failure::from),
             _ => Err(errno::ENOSYS.into()),
         }
     }
@@ -72,7 +72,8 @@ impl Child {
             }
         };
         let resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV;
-        let file = bare::openat2(self.proc, path.as_text(), O_WRONLY, 0, resolve).part(part::TARGET)?;
+        let file =
+            bare::openat2(self.proc, path.as_text(), O_WRONLY, 0, resolve).part(part::TARGET)?;
         let written = bare::write(file, value);
         bare::close(file);
         written.map(drop).map_err(Failure::from)
@@ -99,7 +100,10 @@ impl Child {
             Err(_) => bare::openat(AT_FDCWD, c"/proc", O_PATH, 0).part(part::SOURCE)?,
         };
         if bare::fs_magic(proc).part(part::CHECK)? != PROC_SUPER_MAGIC {
-            return Err(Failure { part: part::CHECK, errno: errno::EINVAL });
+            return Err(Failure {
+                part: part::CHECK,
+                errno: errno::EINVAL,
+            });
         }
         self.proc = proc;
         Ok(())
@@ -128,7 +132,9 @@ impl Child {
         let path = self.script.text(op.s[0]);
         match bare::chdir(path) {
             Err(errno::ENOENT) if op.flags & 1 != 0 => {
-                let made = self.root.open_or_make(path, crate::inside::Make::Directory(0o755));
+                let made = self
+                    .root
+                    .open_or_make(path, crate::inside::Make::Directory(0o755));
                 bare::close(made.part(part::MAKE)?);
                 bare::chdir(path)?;
             }
@@ -137,7 +143,10 @@ impl Child {
         let mut here = [0u8; 4096];
         let len = bare::getcwd(&mut here).part(part::CHECK)?;
         if len == 0 || here[0] != b'/' {
-            return Err(Failure { part: part::CHECK, errno: errno::EXDEV });
+            return Err(Failure {
+                part: part::CHECK,
+                errno: errno::EXDEV,
+            });
         }
         Ok(())
     }

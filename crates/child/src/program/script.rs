@@ -23,7 +23,10 @@ impl Script {
         if header.magic != MAGIC || size < ops_end {
             return None;
         }
-        Some(Self { map: Mapping::new(fd, size)?, header })
+        Some(Self {
+            map: Mapping::new(fd, size)?,
+            header,
+        })
     }
 
     /// The header as it was when the script was mapped.
@@ -36,17 +39,21 @@ impl Script {
         if index >= self.header.ops {
             return None;
         }
-        self.map.read(size_of::<Header>() + index as usize * size_of::<Op>())
+        self.map
+            .read(size_of::<Header>() + index as usize * size_of::<Op>())
     }
 
     /// Says how far the child is.
     pub fn report(&self, report: Report) {
-        self.map.write(core::mem::offset_of!(Header, report), report);
+        self.map
+            .write(core::mem::offset_of!(Header, report), report);
     }
 
     /// The bytes of a span; none where it lies outside.
     pub fn bytes(&self, span: Span) -> &'static [u8] {
-        self.map.bytes(span.off as usize, span.len as usize).unwrap_or(&[])
+        self.map
+            .bytes(span.off as usize, span.len as usize)
+            .unwrap_or(&[])
     }
 
     /// A text of the script; an empty one where the span is malformed.
@@ -68,9 +75,14 @@ impl Script {
         for i in 0..span.len as usize {
             let at = span.off as usize + i * 8;
             let offset: u64 = self.map.read(at).ok_or(bare::errno::EINVAL)?;
-            let address = self.map.address(offset as usize).ok_or(bare::errno::EINVAL)?;
+            let address = self
+                .map
+                .address(offset as usize)
+                .ok_or(bare::errno::EINVAL)?;
             self.map.write(at, address as u64);
         }
-        self.map.address(span.off as usize).ok_or(bare::errno::EINVAL)
+        self.map
+            .address(span.off as usize)
+            .ok_or(bare::errno::EINVAL)
     }
 }

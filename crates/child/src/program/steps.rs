@@ -19,7 +19,10 @@ pub type Step = Result<(), Failure>;
 
 impl From<i32> for Failure {
     fn from(errno: i32) -> Self {
-        Failure { part: part::ACT, errno }
+        Failure {
+            part: part::ACT,
+            errno,
+        }
     }
 }
 
@@ -55,14 +58,24 @@ impl Child {
     /// A child at the start of `script`.
     pub fn new(script: Script, script_fd: Fd) -> Self {
         let (root, found) = (Root::default(), Found::default());
-        Self { script, script_fd, root, found, terminal: false, proc: -1 }
+        Self {
+            script,
+            script_fd,
+            root,
+            found,
+            terminal: false,
+            proc: -1,
+        }
     }
 
     /// Runs the script. Returns only after a failure, which is in the report then.
     pub fn run(&mut self) {
         let mut index = 0;
         while let Some(op) = self.script.op(index) {
-            let mut report = Report { step: index + 1, ..Report::default() };
+            let mut report = Report {
+                step: index + 1,
+                ..Report::default()
+            };
             self.script.report(report);
             if let Err(failure) = self.act_out_fault(index).and_then(|()| self.step(&op)) {
                 report.errno = failure.errno as u32;
@@ -90,7 +103,9 @@ impl Child {
     }
 
     fn step(&mut self, op: &Op) -> Step {
-        let Some(code) = Code::from_number(op.code) else { return Err(errno::ENOSYS.into()) };
+        let Some(code) = Code::from_number(op.code) else {
+            return Err(errno::ENOSYS.into());
+        };
         match code {
             Code::SetNs => bare::setns(op.n[0] as Fd, op.n[1])?,
             Code::Unshare => bare::unshare(op.n[0])?,
@@ -129,11 +144,17 @@ impl Child {
         let mut answer = [0u8; 4];
         let got = bare::read(socket, &mut answer).part(part::PARENT)?;
         if got != answer.len() {
-            return Err(Failure { part: part::PARENT, errno: errno::EPIPE });
+            return Err(Failure {
+                part: part::PARENT,
+                errno: errno::EPIPE,
+            });
         }
         match i32::from_ne_bytes(answer) {
             0 => Ok(()),
-            errno => Err(Failure { part: part::ANSWER, errno }),
+            errno => Err(Failure {
+                part: part::ANSWER,
+                errno,
+            }),
         }
     }
 

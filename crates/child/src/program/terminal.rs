@@ -41,12 +41,18 @@ impl Child {
     }
 
     fn open_master(&self) -> Result<Fd, Failure> {
-        let pts = self.root.open_real_directory(c"/dev/pts").part(part::TARGET)?;
+        let pts = self
+            .root
+            .open_real_directory(c"/dev/pts")
+            .part(part::TARGET)?;
         let master = bare::openat(pts, c"ptmx", O_RDWR | O_NOCTTY | O_NOFOLLOW, 0);
         bare::close(pts);
         let master = master.part(part::SOURCE)?;
         if bare::fs_magic(master).part(part::CHECK)? != DEVPTS_SUPER_MAGIC {
-            return Err(Failure { part: part::CHECK, errno: errno::EINVAL });
+            return Err(Failure {
+                part: part::CHECK,
+                errno: errno::EINVAL,
+            });
         }
         Ok(master)
     }
@@ -56,10 +62,18 @@ impl Child {
         match self.root.open(c"/dev/console", O_PATH | O_NOFOLLOW) {
             Ok(target) => bare::move_mount(tree, target)?,
             Err(errno::ENOENT) => {
-                let target = self.root.open_or_make(c"/dev/console", Make::File).part(part::MAKE)?;
+                let target = self
+                    .root
+                    .open_or_make(c"/dev/console", Make::File)
+                    .part(part::MAKE)?;
                 bare::move_mount(tree, target)?;
             }
-            Err(errno) => return Err(Failure { part: part::TARGET, errno }),
+            Err(errno) => {
+                return Err(Failure {
+                    part: part::TARGET,
+                    errno,
+                });
+            }
         }
         bare::close(tree);
         Ok(())

@@ -46,17 +46,40 @@ impl Seat {
             return Err(Failure::new("the input device is not a TTY"));
         }
         let signals = relay::signals(raw)?;
-        let raw = if raw { Some(Raw::enter(sys::stdio::input())?) } else { None };
+        let raw = if raw {
+            Some(Raw::enter(sys::stdio::input())?)
+        } else {
+            None
+        };
         Ok(Self { signals, raw })
     }
 
     /// Carries everything between the two sides until the container ends or the person leaves.
-    pub(crate) fn attend(self, store: &Store, wish: &Wish<'_>, attached: Attached) -> Outcome<Left> {
+    pub(crate) fn attend(
+        self,
+        store: &Store,
+        wish: &Wish<'_>,
+        attached: Attached,
+    ) -> Outcome<Left> {
         let keys = DetachKeys::parse(wish.keys.unwrap_or(DEFAULT)).map_err(Failure::new)?;
-        let window = if wish.tty { attached.input.as_ref().map(clone).transpose()? } else { None };
+        let window = if wish.tty {
+            attached.input.as_ref().map(clone).transpose()?
+        } else {
+            None
+        };
         let input = attached.input.filter(|_| wish.input);
-        let input = input.map(|fd| if wish.tty { Input::Terminal(fd) } else { Input::Pipe(fd) });
-        let streams = Streams { input, output: attached.output, error: attached.error };
+        let input = input.map(|fd| {
+            if wish.tty {
+                Input::Terminal(fd)
+            } else {
+                Input::Pipe(fd)
+            }
+        });
+        let streams = Streams {
+            input,
+            output: attached.output,
+            error: attached.error,
+        };
         let relay = Relay {
             signals: &self.signals,
             raw: self.raw.as_ref(),
@@ -64,7 +87,11 @@ impl Seat {
             forward: wish.forward,
             process: None,
         };
-        let mut events = Container { store, id: wish.id, window };
+        let mut events = Container {
+            store,
+            id: wish.id,
+            window,
+        };
         let finish = relay.run(User::standard(wish.input), streams, &mut events)?;
         give_back();
         drop(self.raw);
@@ -73,9 +100,9 @@ impl Seat {
             Finish::Signal(number) => Ok(Left::Code(128 + number)),
             Finish::Closed => match attached.channel.wait()? {
                 Ended::Code(code) => Ok(Left::Code(code)),
-                Ended::MonitorGone => {
-                    Err(Failure::new("the container's monitor was killed; how the container ends is not known"))
-                }
+                Ended::MonitorGone => Err(Failure::new(
+                    "the container's monitor was killed; how the container ends is not known",
+                )),
             },
         }
     }

@@ -10,7 +10,10 @@ pub(crate) struct Running<'s>(pub(crate) &'s Store);
 
 impl Containers for Running<'_> {
     fn namespace(&self, container: &str, kind: &str) -> Result<String, Fault> {
-        let id = self.0.find(container).map_err(|error| Fault::not_found(error.message))?;
+        let id = self
+            .0
+            .find(container)
+            .map_err(|error| Fault::not_found(error.message))?;
         match self.0.engine.inspect(&id) {
             Ok((record, Status::Running | Status::Paused)) => {
                 Ok(sys::process::namespace_path(record.pid, kind))

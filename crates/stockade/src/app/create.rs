@@ -7,7 +7,8 @@ use container::{Directory, Overlay, RestartPolicy, Root, Settings, Store};
 use front::app::value::namespace::{Net, Userns};
 use front::app::value::restart::Restart;
 use front::app::{
-    Accounts, Asked, Base, Extras, Lowered, Machine, RunOptions, Storage, classify, host_root, lower,
+    Accounts, Asked, Base, Extras, Lowered, Machine, RunOptions, Storage, classify, host_root,
+    lower,
 };
 use image::ImageConfig;
 
@@ -19,7 +20,6 @@ use crate::output::progress::Progress;
 /// A container that was made.
 pub(crate) struct Made {
     pub(crate) id: String,
-    pub(crate) directory: Directory,
     pub(crate) settings: Settings,
 }
 
@@ -49,7 +49,10 @@ pub(crate) fn create(store: &Store, options: &RunOptions) -> Outcome<Made> {
         Ok(directory)
     });
     match made {
-        Ok(directory) => Ok(Made { id, directory, settings: planned.settings }),
+        Ok(_) => Ok(Made {
+            id,
+            settings: planned.settings,
+        }),
         Err(failure) => {
             let _ = store.remove(&id);
             store.give_name_back(&planned.settings.name, &id);
@@ -77,7 +80,9 @@ pub(crate) fn plan(store: &Store, options: &RunOptions) -> Outcome<Planned> {
         .map_err(|fault| Failure::from(fault.at(format!("ROOT {}", options.root))))?;
     let asked = Asked {
         options,
-        image: image.as_ref().map(|(_, image)| &image.config as &ImageConfig),
+        image: image
+            .as_ref()
+            .map(|(_, image)| &image.config as &ImageConfig),
         storage: &storage,
         accounts: &accounts,
         machine: &machine,
@@ -92,7 +97,13 @@ pub(crate) fn plan(store: &Store, options: &RunOptions) -> Outcome<Planned> {
         image_digest: image.as_ref().map(|(_, image)| image.digest.to_string()),
         ..settings
     };
-    Ok(Planned { id, lowered, settings, uppers, image })
+    Ok(Planned {
+        id,
+        lowered,
+        settings,
+        uppers,
+        image,
+    })
 }
 
 type Imported = Option<(image::Store, image::Image)>;
@@ -123,7 +134,11 @@ fn storage(
                 ..image::Request::of(Path::new(path))
             };
             let image = images.import(request, &mut Bar::default())?;
-            let layers = image.layers.iter().map(|layer| layer.to_string_lossy().into_owned()).collect();
+            let layers = image
+                .layers
+                .iter()
+                .map(|layer| layer.to_string_lossy().into_owned())
+                .collect();
             (Storage::layers(layers), Some((images, image)))
         }
     })
@@ -135,7 +150,9 @@ struct Bar(Option<Progress>);
 
 impl image::Progress for Bar {
     fn bytes(&mut self, done: u64, total: u64) {
-        self.0.get_or_insert_with(|| Progress::new("unpacking", Some(total))).at(done);
+        self.0
+            .get_or_insert_with(|| Progress::new("unpacking", Some(total)))
+            .at(done);
     }
 
     fn note(&mut self, text: &str) {
@@ -157,29 +174,43 @@ fn settings(
     if own_users && (overlay_root || !storage.overlays.is_empty()) {
         return Err(Failure {
             code: None,
-            message: "--userns: not built yet for copy-on-write roots (host, images, --ephemeral)".into(),
-            hint: Some("a directory as ROOT works: its owners are translated by an idmapped mount".into()),
+            message: "--userns: not built yet for copy-on-write roots (host, images, --ephemeral)"
+                .into(),
+            hint: Some(
+                "a directory as ROOT works: its owners are translated by an idmapped mount".into(),
+            ),
         });
     }
-    let mut mounts = storage.overlay_mounts(if extras.auto_remove { "volatile" } else { "" }).into_iter();
+    let mut mounts = storage
+        .overlay_mounts(if extras.auto_remove { "volatile" } else { "" })
+        .into_iter();
     let mut uppers = Vec::new();
     let mut lowers = storage.overlays.iter().map(|overlay| top(&overlay.lower));
     let root = match &storage.base {
         Base::Directory(path) => Root::Directory(path.clone()),
         Base::Overlay(layers) => {
-            let mount = mounts.next().ok_or_else(|| Failure::new("an overlay without a mount"))?;
+            let mount = mounts
+                .next()
+                .ok_or_else(|| Failure::new("an overlay without a mount"))?;
             uppers.push((mount.directories, top(layers)));
-            Root::Overlay { options: mount.options }
+            Root::Overlay {
+                options: mount.options,
+            }
         }
     };
     let overlays = mounts
         .map(|mount| {
             uppers.push((mount.directories, lowers.next().unwrap_or_default()));
-            Overlay { target: mount.target, options: mount.options }
+            Overlay {
+                target: mount.target,
+                options: mount.options,
+            }
         })
         .collect();
     let linux = lowered.spec.linux.as_ref();
-    let range = linux.and_then(|linux| linux.uid_mappings.first()).map(|map| (map.host, map.size));
+    let range = linux
+        .and_then(|linux| linux.uid_mappings.first())
+        .map(|map| (map.host, map.size));
     let settings = Settings {
         id: id.to_owned(),
         name: extras.name.clone().unwrap_or_default(),
@@ -272,22 +303,31 @@ fn write(path: &str, planned: &mut Planned) -> Outcome<Directory> {
 }
 
 fn make_dir(path: &str) -> Outcome<()> {
-    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+    let made = std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path);
     made.map_err(|error| Failure::new(format!("mkdir {path}: {error}")))
 }
 
 /// The upper directory is what the container sees as the merged one.
 fn take_after(upper: &str, lower: &str) -> Outcome<()> {
     let failed = |error: std::io::Error| Failure::new(format!("{upper}: {error}"));
-    let like = std::fs::metadata(lower).map_err(|error| Failure::new(format!("{lower}: {error}")))?;
+    let like =
+        std::fs::metadata(lower).map_err(|error| Failure::new(format!("{lower}: {error}")))?;
     std::os::unix::fs::chown(upper, Some(like.uid()), Some(like.gid())).map_err(failed)?;
     let mode = std::fs::Permissions::from_mode(like.mode() & 0o7777);
     std::fs::set_permissions(upper, mode).map_err(failed)
 }
 
 fn write_cidfile(planned: &Planned) -> Outcome<()> {
-    let Some(path) = &planned.lowered.extras.cidfile else { return Ok(()) };
-    let made = std::fs::OpenOptions::new().write(true).create_new(true).open(path);
+    let Some(path) = &planned.lowered.extras.cidfile else {
+        return Ok(());
+    };
+    let made = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(path);
     let failed = |error: std::io::Error| Failure::new(format!("--cidfile {path}: {error}"));
     let mut file = made.map_err(failed)?;
     std::io::Write::write_all(&mut file, planned.id.as_bytes()).map_err(failed)

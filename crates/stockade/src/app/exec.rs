@@ -19,10 +19,15 @@ use crate::terminal::{Raw, give_back, is_terminal};
 pub(crate) fn exec(store: &Store, request: &cli::Exec) -> Outcome<i32> {
     let id = store.find(&request.container)?;
     let settings = store.open(&id)?.settings()?;
-    let (record, _) = store.engine.inspect(&id).map_err(|error| match error.kind {
-        engine::Kind::NotFound => Failure::new(format!("container {} is not running", settings.name)),
-        _ => error.into(),
-    })?;
+    let (record, _) = store
+        .engine
+        .inspect(&id)
+        .map_err(|error| match error.kind {
+            engine::Kind::NotFound => {
+                Failure::new(format!("container {} is not running", settings.name))
+            }
+            _ => error.into(),
+        })?;
     let config = store.engine.open_state_dir(&id)?.read_config()?;
     let spec = Spec::parse(&config).map_err(engine::Error::from)?;
     let process = process(&spec, request, record.pid)?;
@@ -32,7 +37,11 @@ pub(crate) fn exec(store: &Store, request: &cli::Exec) -> Outcome<i32> {
     }
     let options = ExecOptions {
         process: &process,
-        terminal: if request.tty { Terminal::Caller } else { Terminal::None },
+        terminal: if request.tty {
+            Terminal::Caller
+        } else {
+            Terminal::None
+        },
         pid_file: None,
         preserve_fds: 0,
         ignore_paused: false,
@@ -40,12 +49,14 @@ pub(crate) fn exec(store: &Store, request: &cli::Exec) -> Outcome<i32> {
     if request.detach {
         return detached(store, &id, &options);
     }
-    let keys = DetachKeys::parse(request.detach_keys.as_deref().unwrap_or(DEFAULT)).map_err(Failure::new)?;
+    let keys = DetachKeys::parse(request.detach_keys.as_deref().unwrap_or(DEFAULT))
+        .map_err(Failure::new)?;
     let signals = relay::signals(raw)?;
     let code = store.engine.exec(&id, &options, |executed| {
         if let Some(master) = executed.terminal.take() {
             let outcome = attend(master, request.interactive, raw, &signals, keys, executed);
-            return outcome.map_err(|failure| engine::Error::new(engine::Kind::Bug, failure.message));
+            return outcome
+                .map_err(|failure| engine::Error::new(engine::Kind::Bug, failure.message));
         }
         oci_forward(&executed.pidfd, &signals)?;
         Ok(executed.wait()?.code())
@@ -84,15 +95,31 @@ fn attend(
         let cloned = master.as_fd().try_clone_to_owned();
         cloned.map_err(|errno| Failure::from(sys::Error::new("dup", "terminal", errno)))
     };
-    let raw = if raw { Some(Raw::enter(sys::stdio::input())?) } else { None };
+    let raw = if raw {
+        Some(Raw::enter(sys::stdio::input())?)
+    } else {
+        None
+    };
     let streams = Streams {
-        input: if interactive { Some(Input::Terminal(clone()?)) } else { None },
+        input: if interactive {
+            Some(Input::Terminal(clone()?))
+        } else {
+            None
+        },
         output: Some(clone()?),
         error: None,
     };
-    let relay =
-        Relay { signals, raw: raw.as_ref(), detach, forward: true, process: Some(executed.pidfd.as_fd()) };
-    let mut events = Target { pidfd: executed.pidfd.as_fd(), window: master.as_fd() };
+    let relay = Relay {
+        signals,
+        raw: raw.as_ref(),
+        detach,
+        forward: true,
+        process: Some(executed.pidfd.as_fd()),
+    };
+    let mut events = Target {
+        pidfd: executed.pidfd.as_fd(),
+        window: master.as_fd(),
+    };
     let finish = relay.run(User::standard(interactive), streams, &mut events)?;
     give_back();
     drop(raw);
@@ -121,8 +148,10 @@ impl Events for Target<'_> {
 
 /// The container's own process, changed by the options.
 fn process<'a>(spec: &Spec<'a>, request: &'a cli::Exec, pid: u32) -> Outcome<Process<'a>> {
-    let mut process =
-        spec.process.clone().ok_or_else(|| Failure::new("the container has no process to take after"))?;
+    let mut process = spec
+        .process
+        .clone()
+        .ok_or_else(|| Failure::new("the container has no process to take after"))?;
     process.args = request.command.iter().map(|word| Str::new(word)).collect();
     process.terminal = request.tty;
     for path in &request.env_file {
@@ -130,7 +159,9 @@ fn process<'a>(spec: &Spec<'a>, request: &'a cli::Exec, pid: u32) -> Outcome<Pro
         let text = std::fs::read_to_string(path)
             .map_err(|error| Failure::new(format!("{}: {error}", place())))?;
         let entries = env::file(&text).map_err(|fault| Failure::from(fault.at(place())))?;
-        entries.into_iter().for_each(|entry| set_variable(&mut process, entry));
+        entries
+            .into_iter()
+            .for_each(|entry| set_variable(&mut process, entry));
     }
     for text in &request.env {
         let entry = env::variable(text);
@@ -166,7 +197,9 @@ fn set_variable(process: &mut Process<'_>, variable: Variable<'_>) {
 
 fn set_env(process: &mut Process<'_>, entry: String) {
     let name = entry.split('=').next().unwrap_or("").to_owned();
-    process.env.retain(|old| old.split('=').next() != Some(name.as_str()));
+    process
+        .env
+        .retain(|old| old.split('=').next() != Some(name.as_str()));
     process.env.push(Str::from(entry));
 }
 
@@ -174,8 +207,11 @@ fn set_user(process: &mut Process<'_>, text: &str, pid: u32) -> Outcome<()> {
     let place = || format!("--user {text}");
     let accounts = Accounts::read(&Storage::directory(&format!("/proc/{pid}/root")))
         .map_err(|fault| Failure::from(fault.at(place())))?;
-    let request = front::app::value::user::user(text).map_err(|fault| Failure::from(fault.at(place())))?;
-    let identity = accounts.identity(&request).map_err(|fault| Failure::from(fault.at(place())))?;
+    let request =
+        front::app::value::user::user(text).map_err(|fault| Failure::from(fault.at(place())))?;
+    let identity = accounts
+        .identity(&request)
+        .map_err(|fault| Failure::from(fault.at(place())))?;
     process.user.uid = identity.uid;
     process.user.gid = identity.gid;
     process.user.additional_gids = identity.groups;
@@ -184,7 +220,8 @@ fn set_user(process: &mut Process<'_>, text: &str, pid: u32) -> Outcome<()> {
         && let Some(caps) = &mut process.capabilities
     {
         // As execve(2) leaves an ordinary user: nothing but what it could gain.
-        (caps.effective, caps.permitted, caps.ambient) = (CapSet::EMPTY, CapSet::EMPTY, CapSet::EMPTY);
+        (caps.effective, caps.permitted, caps.ambient) =
+            (CapSet::EMPTY, CapSet::EMPTY, CapSet::EMPTY);
     }
     Ok(())
 }
@@ -193,6 +230,8 @@ fn set_user(process: &mut Process<'_>, text: &str, pid: u32) -> Outcome<()> {
 fn own_capabilities() -> CapSet {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("CapPrm:"));
-    let bits = line.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok()).unwrap_or(0);
+    let bits = line
+        .and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok())
+        .unwrap_or(0);
     CapSet(bits).intersection(CapSet::ALL)
 }

@@ -21,7 +21,11 @@ pub(crate) type Outcome<T> = Result<T, Failure>;
 impl Failure {
     /// A failure without a hint.
     pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self { code: None, message: message.into(), hint: None }
+        Self {
+            code: None,
+            message: message.into(),
+            hint: None,
+        }
     }
 }
 
@@ -42,7 +46,11 @@ impl From<engine::Error> for Failure {
             engine::Kind::CommandNotRunnable => Some(126),
             _ => None,
         };
-        Self { code, message: error.message, hint: error.hint.map(String::from) }
+        Self {
+            code,
+            message: error.message,
+            hint: error.hint.map(String::from),
+        }
     }
 }
 
@@ -55,13 +63,21 @@ impl From<sys::Error> for Failure {
 impl From<front::Error> for Failure {
     fn from(error: front::Error) -> Self {
         let hint = (!error.hint.is_empty()).then(|| error.hint.to_owned());
-        Self { code: None, message: format!("{}: {}", error.place, error.message), hint }
+        Self {
+            code: None,
+            message: format!("{}: {}", error.place, error.message),
+            hint,
+        }
     }
 }
 
 impl From<image::Error> for Failure {
     fn from(error: image::Error) -> Self {
-        Self { code: None, hint: error.hint_text().map(str::to_owned), message: error.to_string() }
+        Self {
+            code: None,
+            hint: error.hint_text().map(str::to_owned),
+            message: error.to_string(),
+        }
     }
 }
 

@@ -22,7 +22,11 @@ fn named(store: &Store, given: &str) -> Outcome<Named> {
     let id = store.find(given)?;
     let directory = store.open(&id)?;
     let settings = directory.settings()?;
-    Ok(Named { id, directory, settings })
+    Ok(Named {
+        id,
+        directory,
+        settings,
+    })
 }
 
 /// Does `act` for every container, and prints the names of those that it was done for. The first
@@ -58,7 +62,12 @@ fn mend(store: &Store, container: &Named) -> Outcome<()> {
         store.engine.delete(&container.id, true)?;
         let ending = container.directory.ending()?.unwrap_or_default();
         let finished = engine::timestamp_now();
-        container.directory.write_ending(&Ending { code: None, finished, restarting: false, ..ending })?;
+        container.directory.write_ending(&Ending {
+            code: None,
+            finished,
+            restarting: false,
+            ..ending
+        })?;
     }
     Ok(())
 }
@@ -87,7 +96,9 @@ fn start_attached(store: &Store, request: &cli::Start) -> Outcome<i32> {
     let container = named(store, given)?;
     mend(store, &container)?;
     if runtime(store, &container.id)?.is_some() {
-        return Err(Failure::new(format!("container {given} runs already: use attach")));
+        return Err(Failure::new(format!(
+            "container {given} runs already: use attach"
+        )));
     }
     let wish = Wish {
         id: &container.id,
@@ -107,7 +118,9 @@ fn start_attached(store: &Store, request: &cli::Start) -> Outcome<i32> {
 
 /// `stop`.
 pub(crate) fn stop(store: &Store, request: &cli::Stop) -> Outcome<()> {
-    each(store, &request.containers, |container| stop_one(store, container, request))
+    each(store, &request.containers, |container| {
+        stop_one(store, container, request)
+    })
 }
 
 fn stop_one(store: &Store, container: &Named, request: &cli::Stop) -> Outcome<()> {
@@ -162,9 +175,10 @@ pub(crate) fn kill(store: &Store, request: &cli::Kill) -> Outcome<()> {
             container.directory.set_stopped(true)?;
         }
         match store.engine.kill(&container.id, signal, false) {
-            Err(error) if error.kind == engine::Kind::NotFound => {
-                Err(Failure::new(format!("container {} is not running", container.settings.name)))
-            }
+            Err(error) if error.kind == engine::Kind::NotFound => Err(Failure::new(format!(
+                "container {} is not running",
+                container.settings.name
+            ))),
             other => Ok(other?),
         }
     })
@@ -174,7 +188,10 @@ pub(crate) fn kill(store: &Store, request: &cli::Kill) -> Outcome<()> {
 pub(crate) fn restart(store: &Store, request: &cli::Stop) -> Outcome<()> {
     each(store, &request.containers, |container| {
         if container.settings.auto_remove {
-            let message = format!("container {} is removed when it ends (--rm)", container.settings.name);
+            let message = format!(
+                "container {} is removed when it ends (--rm)",
+                container.settings.name
+            );
             return Err(Failure::new(message));
         }
         stop_one(store, container, request)?;
@@ -187,22 +204,29 @@ pub(crate) fn restart(store: &Store, request: &cli::Stop) -> Outcome<()> {
 /// `pause`.
 pub(crate) fn pause(store: &Store, request: &cli::Named) -> Outcome<()> {
     each(store, &request.containers, |container| {
-        store.engine.pause(&container.id).map_err(|error| not_running(error, container))
+        store
+            .engine
+            .pause(&container.id)
+            .map_err(|error| not_running(error, container))
     })
 }
 
 /// `unpause`.
 pub(crate) fn unpause(store: &Store, request: &cli::Named) -> Outcome<()> {
     each(store, &request.containers, |container| {
-        store.engine.resume(&container.id).map_err(|error| not_running(error, container))
+        store
+            .engine
+            .resume(&container.id)
+            .map_err(|error| not_running(error, container))
     })
 }
 
 fn not_running(error: engine::Error, container: &Named) -> Failure {
     match error.kind {
-        engine::Kind::NotFound => {
-            Failure::new(format!("container {} is not running", container.settings.name))
-        }
+        engine::Kind::NotFound => Failure::new(format!(
+            "container {} is not running",
+            container.settings.name
+        )),
         _ => error.into(),
     }
 }
@@ -276,5 +300,11 @@ fn wait_one(store: &Store, given: &str) -> Outcome<i32> {
     container.directory.wait_for_monitor()?;
     mend(store, &container)?;
     let ending = container.directory.ending()?;
-    Ok(ending.and_then(|ending| ending.code).unwrap_or(if container.settings.auto_remove { 0 } else { 137 }))
+    Ok(ending
+        .and_then(|ending| ending.code)
+        .unwrap_or(if container.settings.auto_remove {
+            0
+        } else {
+            137
+        }))
 }

@@ -19,7 +19,10 @@ pub(crate) use failure::{Failure, Outcome};
 
 /// Does what a command line asks for: its exit status.
 pub(crate) fn act(request: Request) -> i32 {
-    let store = request.root.as_deref().map_or_else(Store::default, |root| Store::below(&absolute(root)));
+    let store = request
+        .root
+        .as_deref()
+        .map_or_else(Store::default, |root| Store::below(&absolute(root)));
     let own_code = i32::from(request.command.failure_code());
     match dispatch(&store, request.command) {
         Ok(code) => code,

@@ -16,20 +16,29 @@ pub(crate) fn plan(store: &Store, request: &cli::Plan) -> Outcome<()> {
         Verb::Run(options) => of_app(store, options, Act::Run, request.json),
         Verb::Create(options) => of_app(store, options, Act::Create, request.json),
         Verb::Oci(words) => of_bundle(words, request.json),
-        _ => Err(Failure::new("plan: only run, create and oci run|create have a plan")),
+        _ => Err(Failure::new(
+            "plan: only run, create and oci run|create have a plan",
+        )),
     }
 }
 
 fn of_bundle(words: &[String], json: bool) -> Outcome<()> {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let text = ::oci::plan(&words, &mut |plan| render(plan, json, &|origin| format!("{origin}")))?;
+    let text = ::oci::plan(&words, &mut |plan| {
+        render(plan, json, &|origin| format!("{origin}"))
+    })?;
     print!("{text}");
     Ok(())
 }
 
 fn of_app(store: &Store, options: &RunOptions, act: Act, json: bool) -> Outcome<()> {
     let planned = create::plan(store, options)?;
-    let Planned { id, lowered, settings, .. } = &planned;
+    let Planned {
+        id,
+        lowered,
+        settings,
+        ..
+    } = &planned;
     let config = lowered.spec.to_json();
     let path = store.path(id);
     let mut how = Options::new(id, &path, &lowered.spec, &config);
@@ -40,10 +49,15 @@ fn of_app(store: &Store, options: &RunOptions, act: Act, json: bool) -> Outcome<
     };
     how.root = Some(match &settings.root {
         Root::Directory(path) => plan::Root::Directory(path.clone()),
-        Root::Overlay { options } => plan::Root::Overlay(overlay(format!("{path}/rootfs"), options)),
+        Root::Overlay { options } => {
+            plan::Root::Overlay(overlay(format!("{path}/rootfs"), options))
+        }
     });
-    how.overlays =
-        settings.overlays.iter().map(|one| overlay(format!("/{}", one.target), &one.options)).collect();
+    how.overlays = settings
+        .overlays
+        .iter()
+        .map(|one| overlay(format!("/{}", one.target), &one.options))
+        .collect();
     how.translate_root = settings.translate_root;
     how.init = settings.init;
     how.loopback = settings.loopback;
@@ -55,21 +69,34 @@ fn of_app(store: &Store, options: &RunOptions, act: Act, json: bool) -> Outcome<
     let named = |origin: &Origin| match origin {
         Origin::Config(place) => {
             let option = lowered.origins.of(&place.to_string());
-            if option.is_empty() { place.to_string() } else { option.to_owned() }
+            if option.is_empty() {
+                place.to_string()
+            } else {
+                option.to_owned()
+            }
         }
         other => other.to_string(),
     };
-    let text = engine::plan_of(&store.engine, &how, act, |plan| Ok(render(plan, json, &named)))?;
+    let text = engine::plan_of(&store.engine, &how, act, |plan| {
+        Ok(render(plan, json, &named))
+    })?;
     print!("{text}");
     Ok(())
 }
 
 fn render(plan: &Plan<'_>, json: bool, origin: &dyn Fn(&Origin) -> String) -> String {
-    let host = plan.host.iter().map(|step| (step.act.to_string(), origin(&step.origin)));
-    let child = plan.child.iter().map(|step| (step.act.to_string(), origin(&step.origin)));
+    let host = plan
+        .host
+        .iter()
+        .map(|step| (step.act.to_string(), origin(&step.origin)));
+    let child = plan
+        .child
+        .iter()
+        .map(|step| (step.act.to_string(), origin(&step.origin)));
     if json {
         let steps = |list: &mut dyn Iterator<Item = (String, String)>| -> Vec<serde_json::Value> {
-            list.map(|(step, origin)| json!({ "step": step, "origin": origin })).collect()
+            list.map(|(step, origin)| json!({ "step": step, "origin": origin }))
+                .collect()
         };
         let (mut host, mut child) = (host, child);
         let document = json!({ "host": steps(&mut host), "container": steps(&mut child) });

@@ -10,7 +10,13 @@ use crate::cli;
 
 /// `run`.
 pub(crate) fn run(store: &Store, options: &RunOptions) -> Outcome<i32> {
-    if options.detach && options.rm && options.restart.as_deref().is_some_and(|policy| policy != "no") {
+    if options.detach
+        && options.rm
+        && options
+            .restart
+            .as_deref()
+            .is_some_and(|policy| policy != "no")
+    {
         return Err(Failure::new("--rm: conflicts with --restart"));
     }
     let attached = !options.detach;
@@ -58,15 +64,26 @@ pub(crate) fn attach(store: &Store, request: &cli::Attach) -> Outcome<i32> {
     match store.engine.inspect(&id) {
         Ok((_, engine::Status::Running)) => {}
         Ok((_, engine::Status::Paused)) => {
-            return Err(Failure::new(format!("container {} is paused: unpause it first", settings.name)));
+            return Err(Failure::new(format!(
+                "container {} is paused: unpause it first",
+                settings.name
+            )));
         }
-        _ => return Err(Failure::new(format!("container {} does not run", settings.name))),
+        _ => {
+            return Err(Failure::new(format!(
+                "container {} does not run",
+                settings.name
+            )));
+        }
     }
     let wish = Wish {
         id: &id,
         tty: settings.tty,
         input: settings.interactive && !request.no_stdin,
-        keys: request.detach_keys.as_deref().or(settings.detach_keys.as_deref()),
+        keys: request
+            .detach_keys
+            .as_deref()
+            .or(settings.detach_keys.as_deref()),
         forward: request.sig_proxy.as_deref() != Some("false"),
     };
     let seat = Seat::take(&wish)?;

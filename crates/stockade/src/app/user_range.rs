@@ -31,7 +31,9 @@ pub(crate) fn pick(store: &Store, size: u32) -> Outcome<u32> {
         candidate = end.next_multiple_of(65_536);
     }
     if candidate.saturating_add(size) > LAST {
-        return Err(Failure::new(format!("--userns auto: no free range of {size} ids is left")));
+        return Err(Failure::new(format!(
+            "--userns auto: no free range of {size} ids is left"
+        )));
     }
     Ok(candidate)
 }
