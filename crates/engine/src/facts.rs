@@ -1,12 +1,16 @@
-//! What this host can do, by few system calls.
+//! What this host and process can do, by few system calls.
 
 use plan::Facts;
-use sys::rustix::process::geteuid;
+use spec::CapSet;
+use sys::error::OnCall;
+use sys::rustix::thread::capabilities;
 
-/// Looks at the host.
-pub(crate) fn find() -> Facts {
-    Facts {
-        uid: geteuid().as_raw(),
-        ..Facts::default()
-    }
+use crate::error::Result;
+
+/// Looks at the process.
+pub(crate) fn find() -> Result<Facts> {
+    let own = capabilities(None).on("capget", "")?;
+    Ok(Facts {
+        permitted: CapSet(own.permitted.bits()),
+    })
 }

@@ -50,7 +50,7 @@ impl Engine {
             None => None,
         };
         let request = plan_request(options, what, &lowered, filter.as_ref());
-        let plan = plan::plan(&request, &facts::find())?;
+        let plan = plan::plan(&request, &facts::find()?)?;
         act(&Prepared {
             plan: &plan,
             cgroup: &lowered,

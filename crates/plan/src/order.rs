@@ -46,6 +46,7 @@ pub fn plan<'a>(request: &Request<'a>, facts: &Facts) -> Result<Plan<'a>, Error>
         plan: Plan::default(),
     };
     refuse_unbuilt(&order)?;
+    process::check_capabilities(&order, facts)?;
     order.host_before_launch();
     let launch = order.namespaces()?;
     order.root()?;
@@ -54,7 +55,7 @@ pub fn plan<'a>(request: &Request<'a>, facts: &Facts) -> Result<Plan<'a>, Error>
     process::add_terminal(&mut order)?;
     order.mounted();
     order.enter_root()?;
-    order.kernel_settings(facts)?;
+    order.kernel_settings();
     order.covers();
     process::add(&mut order)?;
     order.host_launch(launch);
@@ -391,7 +392,7 @@ impl<'a> Order<'a, '_> {
         Ok(())
     }
 
-    fn kernel_settings(&mut self, _facts: &Facts) -> Result<(), Error> {
+    fn kernel_settings(&mut self) {
         let spec = self.request.spec;
         if let Some(name) = spec.hostname.as_deref().filter(|name| !name.is_empty()) {
             let origin = Origin::Config(Place::field("hostname"));
@@ -411,9 +412,7 @@ impl<'a> Order<'a, '_> {
                 },
             );
         }
-        let Some(linux) = self.linux else {
-            return Ok(());
-        };
+        let Some(linux) = self.linux else { return };
         for (key, value) in &linux.sysctl {
             let file = format!("sys/{}", sysctl_path(key));
             let act = ChildAct::WriteProc {
@@ -422,7 +421,6 @@ impl<'a> Order<'a, '_> {
             };
             self.child(Origin::Config(Place::field("linux.sysctl")), act);
         }
-        Ok(())
     }
 
     /// Read-only and hidden paths stand before anything of the image runs.

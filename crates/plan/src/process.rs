@@ -9,7 +9,7 @@ use spec::{CapSet, NamespaceType, Place, Process};
 
 use crate::error::Error;
 use crate::order::Order;
-use crate::request::{Act, Exec, Program};
+use crate::request::{Act, Exec, Facts, Program};
 use crate::step::{Answer, ChildAct, Origin, Plan, Slot, Step};
 
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -22,6 +22,34 @@ struct Last<'a> {
     make_work_dir: bool,
     ready: bool,
     wait: bool,
+}
+
+/// A process gives no capability that it does not have, but in a user namespace of its own making,
+/// where it has all.
+///
+/// # Errors
+/// The first set that asks for one, with its name.
+pub(crate) fn check_capabilities(order: &Order<'_, '_>, facts: &Facts) -> Result<(), Error> {
+    let process = order.request.spec.process.as_ref();
+    let Some(caps) = process.and_then(|process| process.capabilities.as_ref()) else {
+        return Ok(());
+    };
+    if order.namespaced(NamespaceType::User) {
+        return Ok(());
+    }
+    let sets = [
+        ("process.capabilities.permitted", caps.permitted),
+        ("process.capabilities.effective", caps.effective),
+        ("process.capabilities.inheritable", caps.inheritable),
+    ];
+    for (field, set) in sets {
+        if let Some(name) = set.without(facts.permitted).names().next() {
+            let what = format!("the runtime itself does not have {name}, so it cannot give it");
+            return Err(Error::unsupported(Place::field(field), what)
+                .hint("leave it out, or run the runtime with it (CapPrm in /proc/self/status)"));
+        }
+    }
+    Ok(())
 }
 
 /// Adds the session and, where one is asked for, the terminal.

@@ -108,14 +108,9 @@ pub struct Exec<'a> {
     pub keyring: Option<&'a str>,
 }
 
-/// What the host can do: probed once, by few system calls.
-#[derive(Clone, Debug, Default)]
+/// What this host and process can do: found by few system calls.
+#[derive(Clone, Copy, Debug)]
 pub struct Facts {
-    /// The effective uid.
-    pub uid: u32,
-    /// Whether the v2 hierarchy is the only one.
-    pub pure_v2: bool,
-    /// Mounted v1 hierarchies, as `name` (of the directory) and mount options, for `cgroup` mounts
-    /// inside.
-    pub v1: Vec<(String, String)>,
+    /// The capabilities that the runtime itself may use: it can give no others.
+    pub permitted: spec::CapSet,
 }
