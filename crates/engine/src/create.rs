@@ -13,7 +13,7 @@ use crate::error::{Error, Kind, Result};
 use crate::launching::Launching;
 use crate::options::Options;
 use crate::record::{Record, Status};
-use crate::report::{self, Report};
+use crate::report;
 use crate::state_dir::StateDir;
 use crate::{Engine, hooks, teardown};
 
@@ -56,10 +56,7 @@ impl Launched<'_, '_> {
     }
 
     fn failure(&self) -> Result<()> {
-        match Report::read(&self.script) {
-            Some(report) if report.errno != 0 => Err(report::error(self.plan, report)),
-            _ => Ok(()),
-        }
+        report::failure(self.plan, &self.script).map_or(Ok(()), Err)
     }
 }
 

@@ -15,7 +15,7 @@ use sys::{AsFd, OwnedFd, file, socket};
 use crate::error::{Error, Kind, Result};
 use crate::launching::{SlotTable, Spawn, Spawned, spawn};
 use crate::options::Terminal;
-use crate::report::{self, Report};
+use crate::report;
 use crate::{Engine, hooks, seccomp_cache, teardown};
 
 const NEWUSER: u64 = 0x1000_0000;
@@ -59,10 +59,7 @@ impl Executed<'_, '_> {
     }
 
     fn failure(&self) -> Result<()> {
-        match Report::read(&self.script) {
-            Some(report) if report.errno != 0 => Err(report::error(self.plan, report)),
-            _ => Ok(()),
-        }
+        report::failure(self.plan, &self.script).map_or(Ok(()), Err)
     }
 }
 

@@ -22,6 +22,8 @@ pub(crate) struct Report {
     pub errno: u32,
     /// See [`child::op::part`].
     pub part: u32,
+    /// Whether the payload was executed, or about to be.
+    pub executing: bool,
 }
 
 impl Report {
@@ -36,8 +38,29 @@ impl Report {
             step: word(0),
             errno: word(4),
             part: word(8),
+            executing: word(12) != 0,
         })
     }
+}
+
+/// What kept a process that has ended, or has executed its payload, from doing so; none where it did.
+///
+/// A process without a failed step that did not come to its end was killed, by somebody or for want of memory.
+pub(crate) fn failure(plan: &Plan<'_>, script: impl AsFd) -> Option<Error> {
+    let report = Report::read(script)?;
+    if report.errno != 0 {
+        return Some(error(plan, report));
+    }
+    if report.executing {
+        return None;
+    }
+    let at = usize::try_from(report.step)
+        .ok()
+        .and_then(|step| plan.child.get(step.saturating_sub(1)));
+    let at = at.map_or(String::new(), |step| format!(", at: {}", step.act));
+    let message =
+        format!("the container's first process was killed before it executed the payload{at}");
+    Some(Error::new(Kind::WrongState, message))
 }
 
 /// What the report says, with the step's words and who asked for it.
