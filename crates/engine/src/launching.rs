@@ -107,10 +107,11 @@ pub(crate) fn spawn(plan: &plan::Plan<'_>, slots: &SlotTable, how: &Spawn<'_>) -
     let mut keep: Vec<BorrowedFd<'_>> = slots.all().collect();
     keep.extend(theirs.as_ref().map(|fd| fd.as_fd()));
     keep.push(script.as_fd());
-    let text = CString::new(format!("{}", script.as_raw_fd())).unwrap_or_default();
+    let number = CString::new(format!("{}", script.as_raw_fd())).unwrap_or_default();
+    let length = CString::new(format!("{}", bytes.len())).unwrap_or_default();
     let started = launch::launch(&launch::Launch {
         program: program.as_fd(),
-        arguments: &[c"stockade-child", &text],
+        arguments: &[c"stockade-child", &number, &length],
         keep: &keep,
         namespaces: how.launch.namespaces,
         cgroup: how.cgroup,

@@ -761,7 +761,9 @@ pub fn exit(code: i32) -> ! {
     }
 }
 
-/// Maps `len` bytes of `fd`, shared and writable: the address.
+/// Maps `len` bytes of `fd`, shared, writable, and all of it present: the address.
 pub fn map_shared(fd: Fd, len: usize) -> Result<usize> {
-    call!(nr::MMAP, 0, len, 3, 1, fd, 0)
+    const READ_WRITE: usize = 3;
+    const SHARED_POPULATED: usize = 0x8001;
+    call!(nr::MMAP, 0, len, READ_WRITE, SHARED_POPULATED, fd, 0)
 }

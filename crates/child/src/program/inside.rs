@@ -17,11 +17,16 @@ pub struct PathBuffer {
 }
 
 impl PathBuffer {
+    /// An empty path.
+    pub const fn empty() -> Self {
+        Self {
+            bytes: [0; PATH_MAX],
+        }
+    }
+
     /// A copy of `path`.
     pub fn new(path: &CStr) -> Result<Self> {
-        let mut buffer = Self {
-            bytes: [0; PATH_MAX],
-        };
+        let mut buffer = Self::empty();
         buffer.set(&[path.to_bytes()])?;
         Ok(buffer)
     }
@@ -126,8 +131,41 @@ impl Root {
         }
     }
 
-    /// Makes `path` and the directories above it that are missing, one component at a time.
+    /// Makes `path`, of which most often nothing but the last component is missing.
     fn make(&self, path: &CStr, make: Make) -> Result<Fd> {
+        let bytes = path.to_bytes_with_nul();
+        let cut = bytes
+            .iter()
+            .rposition(|b| *b == b'/')
+            .map_or(0, |slash| slash + 1);
+        let name = CStr::from_bytes_with_nul(&bytes[cut..]).unwrap_or(c"");
+        // After a closing slash there is no name; such a path goes the long way.
+        if name.is_empty() {
+            return self.make_all(path, make);
+        }
+        let parent = match self.open_directory(&bytes[..cut]) {
+            Err(errno::ENOENT) => return self.make_all(path, make),
+            parent => parent?,
+        };
+        let made = make_one(parent, name, make);
+        bare::close(parent);
+        made
+    }
+
+    /// Opens the directory that the first bytes of a path name. Not inlined for its buffer's sake: every
+    /// page of stack that is touched costs a fault.
+    #[inline(never)]
+    fn open_directory(&self, prefix: &[u8]) -> Result<Fd> {
+        let mut buffer = PathBuffer::new(c".")?;
+        if !prefix.is_empty() {
+            buffer.set(&[prefix])?;
+        }
+        self.open(buffer.as_text(), O_PATH | O_DIRECTORY)
+    }
+
+    /// Makes `path` and the directories above it that are missing, one component at a time.
+    #[inline(never)]
+    fn make_all(&self, path: &CStr, make: Make) -> Result<Fd> {
         let mut buffer = PathBuffer::new(path)?;
         let end = trimmed_len(path.to_bytes());
         let mut at = 0;
@@ -160,12 +198,9 @@ impl Root {
         Ok(dir)
     }
 
-    /// The directory that holds `path`, and its last component. `/dev`, where nearly all nodes and links go, is opened once.
-    pub fn parent<'p>(
-        &mut self,
-        path: &'p CStr,
-        buffer: &mut PathBuffer,
-    ) -> Result<(Fd, &'p CStr)> {
+    /// The directory that holds `path`, made when missing, and its last component. `/dev`, where
+    /// nearly all nodes and links go, is opened once.
+    pub fn parent<'p>(&mut self, path: &'p CStr) -> Result<(Fd, &'p CStr)> {
         let bytes = path.to_bytes_with_nul();
         let cut = bytes
             .iter()
@@ -179,12 +214,18 @@ impl Root {
         if is_dev && self.dev >= 0 {
             return Ok((self.dev, name));
         }
-        buffer.set(&[&bytes[..cut]])?;
-        let dir = self.open_or_make(buffer.as_text(), Make::Directory(0o755))?;
+        let dir = self.open_or_make_directory(&bytes[..cut])?;
         if is_dev {
             self.dev = dir;
         }
         Ok((dir, name))
+    }
+
+    #[inline(never)]
+    fn open_or_make_directory(&self, prefix: &[u8]) -> Result<Fd> {
+        let mut buffer = PathBuffer::new(c"")?;
+        buffer.set(&[prefix])?;
+        self.open_or_make(buffer.as_text(), Make::Directory(0o755))
     }
 
     /// Closes a directory that [`Root::parent`] gave, unless it is kept.

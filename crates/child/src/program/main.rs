@@ -24,7 +24,7 @@ mod terminal;
 
 use script::Script;
 
-/// Arguments: the script's descriptor, in decimal.
+/// Arguments: the script's descriptor and its length, in decimal.
 fn run(arguments: startup::Arguments) -> i32 {
     const PR_SET_DUMPABLE: u64 = 4;
     let _ = bare::prctl(PR_SET_DUMPABLE, 0, 0);
@@ -33,8 +33,11 @@ fn run(arguments: startup::Arguments) -> i32 {
     let Some(fd) = arguments.get(1).and_then(decimal) else {
         return 125;
     };
+    let Some(len) = arguments.get(2).and_then(decimal) else {
+        return 125;
+    };
     let _ = bare::set_cloexec(fd, true);
-    let Some(script) = Script::map(fd) else {
+    let Some(script) = Script::map(fd, len) else {
         return 125;
     };
     let mut child = steps::Child::new(script, fd);
@@ -42,7 +45,7 @@ fn run(arguments: startup::Arguments) -> i32 {
     125
 }
 
-fn decimal(text: &core::ffi::CStr) -> Option<i32> {
+fn decimal<N: core::str::FromStr>(text: &core::ffi::CStr) -> Option<N> {
     text.to_str().ok()?.parse().ok()
 }
 

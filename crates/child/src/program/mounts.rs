@@ -71,6 +71,7 @@ impl Child {
 
     /// mount(2) takes one page of options, so that paths in them are relative to a directory that
     /// holds the layers; the target is reached by descriptor.
+    #[inline(never)]
     fn mount_overlay_on(&mut self, target: Fd, op: &Op) -> Step {
         if let Some(base) = self.script.some_text(op.s[2]) {
             bare::chdir(base).part(part::SOURCE)?;
@@ -200,8 +201,7 @@ impl Child {
 
     fn node(&mut self, op: &Op) -> Step {
         let path = self.script.text(op.s[1]);
-        let mut buffer = PathBuffer::new(c"")?;
-        let (dir, name) = self.root.parent(path, &mut buffer).part(part::TARGET)?;
+        let (dir, name) = self.root.parent(path).part(part::TARGET)?;
         match bare::mknodat(dir, name, op.n[0] as u32, op.n[1]) {
             Err(errno::EEXIST) => self.same_node(dir, name, op)?,
             other => other?,
@@ -231,9 +231,8 @@ impl Child {
     }
 
     fn link(&mut self, op: &Op) -> Step {
-        let mut buffer = PathBuffer::new(c"")?;
         let path = self.script.text(op.s[1]);
-        let (dir, name) = self.root.parent(path, &mut buffer).part(part::TARGET)?;
+        let (dir, name) = self.root.parent(path).part(part::TARGET)?;
         match bare::symlinkat(self.script.text(op.s[0]), dir, name) {
             Ok(()) | Err(errno::EEXIST) => {}
             Err(errno) => return Err(errno.into()),
@@ -329,6 +328,7 @@ impl Child {
     }
 
     /// Keeps what the target holds under a copy's descriptor, mounts over it, and copies back.
+    #[inline(never)]
     fn copy_up(&mut self, op: &Op) -> Step {
         let path = self.script.text(op.s[2]);
         let below = self.root.open(path, O_RDONLY | O_DIRECTORY);

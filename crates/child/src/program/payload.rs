@@ -10,37 +10,30 @@ use crate::startup;
 use crate::steps::{Child, Step};
 
 /// The program that is going to be executed.
-#[derive(Default)]
 pub struct Found {
-    path: Option<PathBuffer>,
+    /// Empty before it was found.
+    path: PathBuffer,
+}
+
+impl Found {
+    /// Nothing yet.
+    pub const fn nothing() -> Self {
+        Self {
+            path: PathBuffer::empty(),
+        }
+    }
 }
 
 impl Child {
     /// Looks the program up as execvp(3) does: with a slash it is a path, else it is sought in PATH.
     pub fn find(&mut self, op: &Op) -> Step {
         let name = self.script.text(op.s[0]);
-        let mut path = PathBuffer::new(name)?;
+        let path = &mut self.found.path;
         if !name.to_bytes().contains(&b'/') {
-            self.search(name, self.script.text(op.s[1]), &mut path)?;
-        } else {
-            executable(path.as_text())?;
+            return search(name, self.script.text(op.s[1]), path);
         }
-        self.found.path = Some(path);
-        Ok(())
-    }
-
-    fn search(&self, name: &CStr, list: &CStr, path: &mut PathBuffer) -> Step {
-        let mut failure = errno::ENOENT;
-        for dir in list.to_bytes().split(|b| *b == b':') {
-            let dir = if dir.is_empty() { b"." } else { dir };
-            path.set(&[dir, b"/", name.to_bytes()])?;
-            match executable(path.as_text()) {
-                Ok(()) => return Ok(()),
-                Err(errno::EACCES) => failure = errno::EACCES,
-                Err(_) => {}
-            }
-        }
-        Err(failure.into())
+        path.set(&[name.to_bytes()])?;
+        Ok(executable(name)?)
     }
 
     /// Waits until `start` connects and says the word; whoever hangs up without it is forgotten.
@@ -66,17 +59,29 @@ impl Child {
         let environment = self.script.list(op.s[2])?;
         bare::default_signals();
         bare::block_signals(false);
-        let Some(path) = &self.found.path else {
-            return Err(errno::ENOENT.into());
-        };
+        let path = self.found.path.as_text();
         let report = Report {
             step: self.script.header().ops,
             executing: 1,
             ..Report::default()
         };
         self.script.report(report);
-        Err(startup::execute(path.as_text(), arguments, environment).into())
+        Err(startup::execute(path, arguments, environment).into())
     }
+}
+
+fn search(name: &CStr, list: &CStr, path: &mut PathBuffer) -> Step {
+    let mut failure = errno::ENOENT;
+    for dir in list.to_bytes().split(|b| *b == b':') {
+        let dir = if dir.is_empty() { b"." } else { dir };
+        path.set(&[dir, b"/", name.to_bytes()])?;
+        match executable(path.as_text()) {
+            Ok(()) => return Ok(()),
+            Err(errno::EACCES) => failure = errno::EACCES,
+            Err(_) => {}
+        }
+    }
+    Err(failure.into())
 }
 
 /// Whether `path` is a regular file that we may execute.

@@ -54,6 +54,7 @@ impl Child {
 
     /// All writes to procfs go through one that is mounted nowhere, whose type was checked; where
     /// the kernel refuses one (a user namespace without a visible procfs), through the root's own.
+    #[inline(never)]
     fn write_proc(&mut self, code: Code, op: &Op) -> Step {
         self.open_proc()?;
         let mut path = PathBuffer::new(c"")?;
@@ -128,6 +129,7 @@ impl Child {
 
     /// A working directory that a descriptor leaked from the host would make reachable is told by
     /// getcwd: its path does not start at our root.
+    #[inline(never)]
     fn work_dir(&mut self, op: &Op) -> Step {
         let path = self.script.text(op.s[0]);
         match bare::chdir(path) {

@@ -14,19 +14,15 @@ pub struct Script {
 }
 
 impl Script {
-    /// Maps the script in `fd`.
-    pub fn map(fd: Fd) -> Option<Self> {
-        let first = Mapping::new(fd, size_of::<Header>())?;
-        let header: Header = first.read(0)?;
-        let size = header.size as usize;
+    /// Maps the script of `len` bytes in `fd`.
+    pub fn map(fd: Fd, len: usize) -> Option<Self> {
+        let map = Mapping::new(fd, len)?;
+        let header: Header = map.read(0)?;
         let ops_end = size_of::<Header>() + header.ops as usize * size_of::<Op>();
-        if header.magic != MAGIC || size < ops_end {
+        if header.magic != MAGIC || header.size as usize != len || len < ops_end {
             return None;
         }
-        Some(Self {
-            map: Mapping::new(fd, size)?,
-            header,
-        })
+        Some(Self { map, header })
     }
 
     /// The header as it was when the script was mapped.

@@ -57,7 +57,7 @@ pub struct Child {
 impl Child {
     /// A child at the start of `script`.
     pub fn new(script: Script, script_fd: Fd) -> Self {
-        let (root, found) = (Root::default(), Found::default());
+        let (root, found) = (Root::default(), Found::nothing());
         Self {
             script,
             script_fd,
