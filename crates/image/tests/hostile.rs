@@ -257,8 +257,8 @@ fn bombs_are_stopped_at_the_limits() {
         assert_empty(&scratch.store());
     };
     let big = Tar::new().file("big", &vec![0; 8 << 20]).finish();
-    stopped(&[big.clone()], Packing::Gzip, "bytes allowed");
-    stopped(&[big.clone()], Packing::Zstd, "bytes allowed");
+    stopped(std::slice::from_ref(&big), Packing::Gzip, "bytes allowed");
+    stopped(std::slice::from_ref(&big), Packing::Zstd, "bytes allowed");
     stopped(&[big], Packing::Plain, "bytes allowed");
     // Two layers that are each within the limit.
     let half = |name| Tar::new().file(name, &vec![0; 600 << 10]).finish();
@@ -404,10 +404,10 @@ fn a_size_record_cannot_smuggle_entries() {
     assert_eq!(fs::read(image.layers[0].join("carrier")).unwrap(), data);
     assert!(!image.layers[0].join("hidden").exists());
     assert!(image.layers[0].join("after").exists());
-    refused(
-        one(Header::new(b"x", b'1').link(b"y").size(512)),
-        "hard link with data",
-    );
+    for kind in b"123456" {
+        let header = Header::new(b"x", *kind).link(b"y").device(1, 3).size(512);
+        refused(one(header), "is ambiguous");
+    }
 }
 
 #[test]

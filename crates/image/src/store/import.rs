@@ -57,6 +57,15 @@ impl Store {
         })
     }
 
+    /// The image that is wanted, if the store has it and its source was not changed since it was
+    /// imported. Nothing is written.
+    ///
+    /// # Errors
+    /// When there is no such source, or the kernel refuses.
+    pub fn already(&self, request: Request<'_>) -> Result<Option<Image>> {
+        self.remembered(request).of(|| request.source.display())
+    }
+
     /// The image that this request led to when the source was as it is now.
     fn remembered(&self, request: Request<'_>) -> Result<Option<Image>> {
         let stat = source::identity(request.source)?;

@@ -3,7 +3,7 @@
 //! Sources: tar(5) of libarchive, POSIX pax, and the GNU tar manual's "Tar Internals". Where readers
 //! in the field differ over the same bytes, so that one tool could be shown other files than another
 //! unpacks, the archive is refused: mixed GNU and PAX names, global headers that would change
-//! entries, hard links with data, records that do not add up.
+//! entries, links or directories with data, records that do not add up.
 
 mod header;
 mod pax;

@@ -280,9 +280,9 @@ impl<'l, R: Input> Archive<'l, R> {
             path,
             link: if link_target { link } else { Vec::new() },
             mode: header.mode()?,
-            uid: id(records.uid.map_or_else(|| header.uid(), Ok)?, "uid")?,
-            gid: id(records.gid.map_or_else(|| header.gid(), Ok)?, "gid")?,
-            mtime: records.mtime.map_or_else(|| header.mtime(), Ok)?,
+            uid: id(records.uid.unwrap_or(header.uid()?), "uid")?,
+            gid: id(records.gid.unwrap_or(header.gid()?), "gid")?,
+            mtime: records.mtime.unwrap_or(header.mtime()?),
             size: self.left,
             sparse,
             device: if device { header.device()? } else { (0, 0) },
@@ -396,18 +396,19 @@ fn kind(header: &Header, path: &[u8]) -> Result<Kind> {
     })
 }
 
-/// Bytes of data after the header. Only files have data; a size of another kind means nothing, but
-/// for a hard link, where some readers take it to mean that data follows.
+/// Bytes of data after the header. Only files have data: where another kind has a size, some readers
+/// take it that data follows and others that none does.
 fn data_size(header: &Header, kind: Kind, record: Option<u64>) -> Result<u64> {
-    let size = record.map_or_else(|| header.size(), Ok)?;
-    match kind {
-        Kind::File if size > i64::MAX.unsigned_abs() - wide(BLOCK) => {
-            Err(Error::bad("size: out of range"))
-        }
-        Kind::File => Ok(size),
-        Kind::HardLink if size != 0 => Err(Error::bad("size: a hard link with data is ambiguous")),
-        _ => Ok(0),
+    let size = record.unwrap_or(header.size()?);
+    if kind != Kind::File && size != 0 {
+        return Err(Error::bad(
+            "size: data after what is not a file is ambiguous",
+        ));
     }
+    if size > i64::MAX.unsigned_abs() - wide(BLOCK) {
+        return Err(Error::bad("size: out of range"));
+    }
+    Ok(size)
 }
 
 fn check_names(path: &[u8], link: &[u8], kind: Kind, limits: &Limits) -> Result<()> {

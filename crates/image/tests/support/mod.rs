@@ -18,13 +18,20 @@ pub struct Scratch(PathBuf);
 
 impl Scratch {
     pub fn new() -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
         let memory = Path::new("/dev/shm");
-        let base = if memory.is_dir() {
-            memory.to_owned()
+        if memory.is_dir() {
+            Self::below(memory)
         } else {
-            std::env::temp_dir()
-        };
+            Self::on_disk()
+        }
+    }
+
+    pub fn on_disk() -> Self {
+        Self::below(&std::env::temp_dir())
+    }
+
+    fn below(base: &Path) -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let path = base.join(format!("stockade-image-{}-{count}", std::process::id()));
         fs::create_dir(&path).unwrap();
