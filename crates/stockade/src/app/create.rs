@@ -37,7 +37,7 @@ pub(crate) struct Planned {
 /// `create`.
 pub(crate) fn create(store: &Store, options: &RunOptions) -> Outcome<Made> {
     store.prepare()?;
-    let mut planned = plan(store, options)?;
+    let mut planned = plan(store, &store.data, options)?;
     for note in &planned.lowered.extras.notes {
         eprintln!("stockade: note: {note}");
     }
@@ -68,14 +68,14 @@ fn unpin(planned: &Planned) {
     }
 }
 
-/// Lowers the options. The image of ROOT is imported, where it is not in the store yet; else nothing
-/// changes.
-pub(crate) fn plan(store: &Store, options: &RunOptions) -> Outcome<Planned> {
+/// Lowers the options. An image as ROOT is imported below `layers`, where it is not there yet; else
+/// nothing changes.
+pub(crate) fn plan(store: &Store, layers: &str, options: &RunOptions) -> Outcome<Planned> {
     let id = names::new_id()?;
     let dir = store.path(&id);
     let machine = Machine::read(&id, &dir)?;
     let root = classify(&options.root, &machine)?;
-    let (storage, image) = storage(store, options, &root, &dir)?;
+    let (storage, image) = storage(layers, options, &root, &dir)?;
     let accounts = Accounts::read(&storage)
         .map_err(|fault| Failure::from(fault.at(format!("ROOT {}", options.root))))?;
     let asked = Asked {
@@ -109,15 +109,15 @@ pub(crate) fn plan(store: &Store, options: &RunOptions) -> Outcome<Planned> {
 type Imported = Option<(image::Store, image::Image)>;
 
 fn storage(
-    store: &Store,
+    layers: &str,
     options: &RunOptions,
     root: &front::app::Root,
     dir: &str,
 ) -> Outcome<(Storage, Imported)> {
-    let images = || image::Store::open(Path::new(&format!("{}/images", store.data)));
+    let images = || image::Store::open(Path::new(&format!("{layers}/images")));
     Ok(match root {
         front::app::Root::Host => {
-            let templates = format!("{}/templates", store.data);
+            let templates = format!("{layers}/templates");
             (host_root(Path::new(&templates), Path::new(dir))?, None)
         }
         front::app::Root::Directory(path) if options.ephemeral => {

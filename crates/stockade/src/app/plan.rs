@@ -1,8 +1,11 @@
 //! `plan`: the steps of another command, in order; nothing is done.
 
-use container::{Root, Store};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+
+use container::Store;
 use engine::{Options, Terminal};
-use front::app::RunOptions;
+use front::app::{Machine, Root, RunOptions, classify, host_root};
 use plan::{Act, Origin, Plan};
 use serde_json::json;
 
@@ -32,7 +35,8 @@ fn of_bundle(words: &[String], json: bool) -> Outcome<()> {
 }
 
 fn of_app(store: &Store, options: &RunOptions, act: Act, json: bool) -> Outcome<()> {
-    let planned = create::plan(store, options)?;
+    let layers = Layers::for_plan(store, options)?;
+    let planned = create::plan(store, &layers.path, options)?;
     let Planned {
         id,
         lowered,
@@ -48,8 +52,8 @@ fn of_app(store: &Store, options: &RunOptions, act: Act, json: bool) -> Outcome<
         base: path.clone(),
     };
     how.root = Some(match &settings.root {
-        Root::Directory(path) => plan::Root::Directory(path.clone()),
-        Root::Overlay { options } => {
+        container::Root::Directory(path) => plan::Root::Directory(path.clone()),
+        container::Root::Overlay { options } => {
             plan::Root::Overlay(overlay(format!("{path}/rootfs"), options))
         }
     });
@@ -80,8 +84,63 @@ fn of_app(store: &Store, options: &RunOptions, act: Act, json: bool) -> Outcome<
     let text = engine::plan_of(&store.engine, &how, act, |plan| {
         Ok(render(plan, json, &named))
     })?;
-    print!("{text}");
+    print!("{}", text.replace(&layers.path, &store.data));
     Ok(())
+}
+
+/// Where the layers of a plan's root are: in the store, or, where they would have to be made, in a
+/// directory that goes with the value. A plan leaves nothing behind.
+struct Layers {
+    path: String,
+    scratch: bool,
+}
+
+impl Layers {
+    fn for_plan(store: &Store, options: &RunOptions) -> Outcome<Self> {
+        let machine = Machine::read("", "")?;
+        let (templates, images) = (
+            format!("{}/templates", store.data),
+            format!("{}/images", store.data),
+        );
+        let there = match classify(&options.root, &machine)? {
+            Root::Host => host_root::exists(Path::new(&templates))?,
+            Root::Directory(_) => true,
+            Root::OciLayout { path, reference } | Root::Archive { path, reference } => {
+                Path::new(&images).is_dir() && {
+                    let request = image::Request {
+                        reference: reference.as_deref(),
+                        ..image::Request::of(Path::new(&path))
+                    };
+                    image::Store::open(Path::new(&images))?
+                        .already(request)?
+                        .is_some()
+                }
+            }
+        };
+        if there {
+            let path = store.data.clone();
+            return Ok(Self {
+                path,
+                scratch: false,
+            });
+        }
+        let path = std::env::temp_dir().join(format!("stockade-plan-{}", std::process::id()));
+        let made = std::fs::DirBuilder::new().mode(0o700).create(&path);
+        made.map_err(|error| Failure::new(format!("mkdir {}: {error}", path.display())))?;
+        let path = path.to_string_lossy().into_owned();
+        Ok(Self {
+            path,
+            scratch: true,
+        })
+    }
+}
+
+impl Drop for Layers {
+    fn drop(&mut self) {
+        if self.scratch {
+            let _ = std::fs::remove_dir_all(&self.path);
+        }
+    }
 }
 
 fn render(plan: &Plan<'_>, json: bool, origin: &dyn Fn(&Origin) -> String) -> String {

@@ -20,7 +20,7 @@ mod template;
 
 use std::path::Path;
 
-pub use template::remove_unused;
+pub use template::{exists, remove_unused};
 
 use super::storage::{Base, Storage};
 use crate::error::{About, Fault, Result};

@@ -36,6 +36,18 @@ pub(super) fn current(host: &Path, store: &Path, shared: &Shared) -> Result<Path
     Ok(template)
 }
 
+/// Whether the template of the machine as it is now is there. Nothing is written.
+///
+/// # Errors
+/// When `/etc` cannot be read.
+pub fn exists(store: &Path) -> Result<bool> {
+    let host = Path::new("/");
+    let shared = super::shared::find(host).of("ROOT", "host")?;
+    let source = entries::open_path(&host.join("etc")).about(|| "/etc".to_owned())?;
+    let name = name(host, &source, &shared).about(|| "/etc".to_owned())?;
+    Ok(store.join(name).is_dir())
+}
+
 fn name(host: &Path, etc: &OwnedFd, shared: &Shared) -> Parsed<String> {
     let mut fingerprint = Fingerprint::new();
     fingerprint.tree(etc)?;
