@@ -67,6 +67,11 @@ impl Directory {
         format!("{}/{name}", self.path)
     }
 
+    /// Where its log is.
+    pub fn log_path(&self) -> String {
+        self.file(LOG)
+    }
+
     /// Its descriptor.
     pub fn as_dir(&self) -> sys::BorrowedFd<'_> {
         self.fd.as_fd()

@@ -5,10 +5,19 @@ mod containers;
 mod create;
 mod exec;
 mod failure;
+mod inspect;
 mod lifecycle;
+mod listing;
+mod logs;
 mod names;
 mod plan;
+mod print;
 mod run;
+mod size;
+mod state;
+mod stats;
+mod top;
+mod update;
 mod user_range;
 
 use container::Store;
@@ -73,6 +82,12 @@ fn dispatch(store: &Store, verb: Verb) -> Outcome<i32> {
             Ok(0)
         }
         Verb::Oci(_) => Ok(crate::cli::MISTAKE_CODE.into()),
-        _ => Err(Failure::new("not built yet")),
+        Verb::List(request) => listing::list(store, &request).map(done),
+        Verb::Inspect(request) => inspect::inspect(store, &request).map(done),
+        Verb::Logs(request) => logs::logs(store, &request).map(done),
+        Verb::Stats(request) => stats::stats(store, &request).map(done),
+        Verb::Top(request) => top::top(store, &request).map(done),
+        Verb::Update(request) => update::update(store, &request).map(done),
+        Verb::Rename(request) => update::rename(store, &request).map(done),
     }
 }
