@@ -414,7 +414,11 @@ impl<'a> Order<'a, '_> {
         }
         let Some(linux) = self.linux else { return };
         for (key, value) in &linux.sysctl {
-            let file = format!("sys/{}", sysctl_path(key));
+            // The check has refused every key that is no parameter's.
+            let Ok(parameter) = spec::sysctl::Parameter::parse(key) else {
+                continue;
+            };
+            let file = format!("sys/{}", parameter.path);
             let act = ChildAct::WriteProc {
                 file,
                 value: Cow::Borrowed(value),
@@ -522,15 +526,5 @@ impl<'a> Order<'a, '_> {
             let path = String::from(hook.path.as_str());
             self.host(origin, HostAct::Hook { kind, index, path });
         }
-    }
-}
-
-/// A key's path below `/proc/sys`: dots separate, unless the key is written with slashes, where a dot
-/// is a dot.
-fn sysctl_path(key: &str) -> String {
-    if key.contains('/') {
-        String::from(key)
-    } else {
-        key.replace('.', "/")
     }
 }

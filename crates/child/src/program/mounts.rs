@@ -114,7 +114,7 @@ impl Child {
     /// the runtime writes there.
     fn check_not_in_proc(&self, op: &Op, fd: Fd, path: &CStr) -> Step {
         if op.flags & flag::PROC_ALLOWED == 0
-            && path.to_bytes().starts_with(b"/proc") == false
+            && !is_in_proc(path)
             && bare::fs_magic(fd).part(part::CHECK)? == bare::flags::PROC_SUPER_MAGIC
         {
             return Err(Failure {
@@ -346,6 +346,12 @@ impl Child {
         bare::close(to);
         copied.map_err(Failure::from)
     }
+}
+
+/// Whether the path says that it is below `/proc`; the planner has looked at such ones.
+fn is_in_proc(path: &CStr) -> bool {
+    let path = path.to_bytes();
+    path == b"/proc" || path.starts_with(b"/proc/")
 }
 
 fn set_attributes(tree: Fd, packed: u64, recursive: bool) -> Step {
