@@ -22,6 +22,7 @@ const CLONE_VM: u64 = 0x100;
 const CLONE_PIDFD: u64 = 0x1000;
 const CLONE_VFORK: u64 = 0x4000;
 const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
+const CLONE_NEWUSER: u64 = 0x1000_0000;
 const SIGCHLD: u64 = 17;
 const STACK: usize = 16 * 1024;
 const MOST_ARGUMENTS: usize = 8;
@@ -74,6 +75,7 @@ struct Handover {
     arguments: [*const u8; MOST_ARGUMENTS],
     keep: *const i32,
     keep_count: usize,
+    keep_capabilities: bool,
     errno: i32,
 }
 
@@ -125,6 +127,7 @@ pub fn launch(launch: &Launch<'_>) -> Result<Started> {
         arguments: [core::ptr::null(); MOST_ARGUMENTS],
         keep: keep.as_ptr(),
         keep_count: launch.keep.len(),
+        keep_capabilities: launch.namespaces & CLONE_NEWUSER != 0,
         errno: 0,
     };
     for (slot, text) in handover.arguments.iter_mut().zip(launch.arguments) {
@@ -208,6 +211,9 @@ extern "C" fn enter(handover: *mut Handover) -> ! {
             const F_SETFD: usize = 2;
             let _ = syscall!(libc::SYS_fcntl, *handover.keep.add(i), F_SETFD, 0);
         }
+        if handover.keep_capabilities {
+            make_capabilities_ambient();
+        }
         let empty: [*const u8; 1] = [core::ptr::null()];
         let outcome = syscall!(
             libc::SYS_execveat,
@@ -220,6 +226,34 @@ extern "C" fn enter(handover: *mut Handover) -> ! {
         handover.errno = outcome.err().unwrap_or(libc::ENOEXEC);
         loop {
             let _ = syscall!(libc::SYS_exit_group, 125);
+        }
+    }
+}
+
+/// A process in a new user namespace has all capabilities there but, until its maps are written, no
+/// user id; execve(2) takes the capabilities of everybody who is not root, except ambient ones. What
+/// fails here shows in the first act that needs a capability.
+///
+/// # Safety
+/// Makes system calls on this thread's credentials only; for the process between clone3 and execve.
+unsafe fn make_capabilities_ambient() {
+    const VERSION_3: u32 = 0x2008_0522;
+    const PR_CAP_AMBIENT_RAISE: usize = 2;
+    const LAST: usize = 63;
+    let header = [VERSION_3, 0];
+    // Effective, permitted, inheritable; the low words first, then the high ones.
+    let mut sets = [0u32; 6];
+    // SAFETY: the header and the two structures that version 3 has, both alive.
+    unsafe {
+        let _ = syscall!(libc::SYS_capget, header.as_ptr(), sets.as_mut_ptr());
+        (sets[2], sets[5]) = (sets[1], sets[4]);
+        let _ = syscall!(libc::SYS_capset, header.as_ptr(), sets.as_ptr());
+        for capability in 0..=LAST {
+            let raise = PR_CAP_AMBIENT_RAISE;
+            let raised = syscall!(libc::SYS_prctl, libc::PR_CAP_AMBIENT, raise, capability, 0, 0);
+            if raised.is_err() {
+                break;
+            }
         }
     }
 }

@@ -14,6 +14,7 @@ const PR_CAPBSET_DROP: u64 = 24;
 const PR_SET_NO_NEW_PRIVS: u64 = 38;
 const PR_CAP_AMBIENT: u64 = 47;
 const PR_CAP_AMBIENT_RAISE: u64 = 2;
+const PR_CAP_AMBIENT_CLEAR_ALL: u64 = 4;
 const PR_SET_PDEATHSIG: u64 = 1;
 const LAST_CAPABILITY: u64 = 63;
 
@@ -162,6 +163,8 @@ fn become_root(uid: u32, gid: u32) -> Step {
     }
     bare::setgid(gid)?;
     bare::setuid(uid)?;
+    // They brought our capabilities through the execve that came before the maps.
+    bare::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0)?;
     Ok(())
 }
 
