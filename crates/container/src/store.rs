@@ -8,8 +8,8 @@ use engine::{Engine, Error, Kind, Result};
 use sys::error::OnCall;
 use sys::root::entry::Entry;
 use sys::rustix::fs::{
-    AtFlags, CWD, Mode, OFlags, RenameFlags, mkdirat, openat, readlinkat, renameat_with, symlinkat,
-    unlinkat,
+    AtFlags, CWD, FlockOperation, Mode, OFlags, RenameFlags, mkdirat, openat, readlinkat,
+    renameat_with, symlinkat, unlinkat,
 };
 use sys::{Errno, OwnedFd};
 
@@ -64,6 +64,21 @@ impl Store {
             }
         }
         Ok(())
+    }
+
+    /// Keeps everybody else who asks from making containers, for as long as the value lives: for what
+    /// depends on all of them, such as a free range of ids.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn lock(&self) -> Result<OwnedFd> {
+        let path = format!("{}/names", self.data);
+        let names = open_dir(&path)?.ok_or_else(|| sys::Error::new("open", &path, Errno::NOENT))?;
+        sys::rustix::io::retry_on_intr(|| {
+            sys::rustix::fs::flock(&names, FlockOperation::LockExclusive)
+        })
+        .on("flock", &path)?;
+        Ok(names)
     }
 
     /// The directory of the container with this id.

@@ -37,6 +37,12 @@ pub(crate) struct Planned {
 /// `create`.
 pub(crate) fn create(store: &Store, options: &RunOptions) -> Outcome<Made> {
     store.prepare()?;
+    // A range of ids is free only until the next one looks: it is ours once it is written down.
+    let ranged = options
+        .userns
+        .as_deref()
+        .is_some_and(|text| text.starts_with("auto"));
+    let _lock = if ranged { Some(store.lock()?) } else { None };
     let mut planned = plan(store, &store.data, options)?;
     for note in &planned.lowered.extras.notes {
         eprintln!("stockade: note: {note}");
