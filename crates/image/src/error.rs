@@ -20,6 +20,8 @@ pub enum Kind {
     Ambiguous,
     /// It is in use.
     Busy,
+    /// It belongs to somebody else.
+    Denied,
     /// The kernel refused a call.
     System,
 }
@@ -96,7 +98,11 @@ impl std::error::Error for Error {}
 
 impl From<sys::Error> for Error {
     fn from(error: sys::Error) -> Self {
-        Self::new(Kind::System, error.to_string())
+        let kind = match error.errno {
+            sys::Errno::NOENT => Kind::NotFound,
+            _ => Kind::System,
+        };
+        Self::new(kind, error.to_string())
     }
 }
 

@@ -323,6 +323,21 @@ fn the_platform_chooses_from_indexes_inside_one_another() {
     );
 }
 
+/// Newer versions of `docker save` write both forms into one archive: the one with digests is read.
+#[test]
+fn an_archive_of_both_forms_is_read_by_its_digests() {
+    let scratch = Scratch::new();
+    let layout = Layout::of(scratch.join("layout"), &[file("oci")], Packing::Gzip);
+    let docker = docker_archive(&[file("docker")], "x:1");
+    // One archive after the other: the two zero blocks between them are left out.
+    let both = [&docker[..docker.len() - 1024], &layout.archive()].concat();
+    let archive = scratch.join("archive.tar");
+    fs::write(&archive, both).unwrap();
+    let image = import(&scratch.store(), &archive).unwrap();
+    assert!(image.layers[0].join("oci").exists());
+    assert_ne!(image.digest, image.config_digest);
+}
+
 #[test]
 fn an_image_for_another_machine_is_refused_with_a_hint() {
     let scratch = Scratch::new();

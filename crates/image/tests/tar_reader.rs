@@ -218,7 +218,7 @@ fn write(parts: &[Part]) -> Vec<u8> {
         };
     }
     // They mind when only one zero block is left of the end, because a size reached into it.
-    tar.raw(&[0; 8192]).finish()
+    tar.raw(&[0; 16384]).finish()
 }
 
 /// What is known to differ: they take whole seconds only and none before 1970, keep every one of

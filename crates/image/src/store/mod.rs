@@ -127,7 +127,7 @@ impl Store {
         let directory = directory.on("open", &shown.to_string())?;
         let stat = fstat(&directory).on("fstat", &shown.to_string())?;
         if stat.st_uid != sys::rustix::process::geteuid().as_raw() {
-            return Err(Error::new(Kind::Busy, "the store belongs to another user").of(shown));
+            return Err(Error::new(Kind::Denied, "the store belongs to another user").of(shown));
         }
         if stat.st_mode & 0o7777 != 0o700 {
             fchmod(&directory, Mode::from_raw_mode(0o700)).on("fchmod", &shown.to_string())?;

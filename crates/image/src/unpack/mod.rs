@@ -6,6 +6,11 @@
 //!
 //! What an entry replaces is removed first, and everything is created exclusively: no entry can write
 //! through another one, whatever links it made before.
+//!
+//! Device nodes are made as the archive has them (old base images ship `/dev/null` and the like), but
+//! they open nothing: on the host nobody but root can enter the store, and in a container `/dev` is
+//! the runtime's own and devices start from deny-all. Only a character device 0/0 is refused, as it
+//! would be a whiteout. Set-user-id bits and file capabilities are kept for the same reason.
 
 mod attributes;
 mod copy;
