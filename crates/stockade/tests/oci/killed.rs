@@ -1,0 +1,224 @@
+//! What random kills, races and damaged files leave: nothing that one `delete --force` does not remove,
+//! and never a second container of one name.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use sys::rustix::process::Signal;
+
+use crate::configs;
+use crate::harness::Bundle;
+
+/// Small pseudo-random numbers; the seed is printed, so that a failure can be looked into.
+struct Random(u64);
+
+impl Random {
+    fn new() -> Self {
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .expect("after 1970");
+        let seed = u64::from(now.subsec_nanos()) | 1;
+        eprintln!("seed {seed}");
+        Self(seed)
+    }
+
+    fn below(&mut self, end: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % end
+    }
+}
+
+/// Starts a verb and kills the runtime at some moment.
+fn kill_at_random(bundle: &Bundle, words: &[&str], random: &mut Random) {
+    let running = bundle.begin(bundle.command(words));
+    std::thread::sleep(Duration::from_micros(random.below(20_000)));
+    running.signal(Signal::KILL);
+    running.wait();
+}
+
+#[test]
+fn random_kills_of_the_runtime() {
+    let Some(mut bundle) = Bundle::new() else {
+        return;
+    };
+    let mut random = Random::new();
+    configs::like_an_engine(&mut bundle);
+    bundle.sh("sleep 0.01").write_config();
+    let id = bundle.id.clone();
+    let pid_file = bundle.below("pid");
+    for round in 0..100 {
+        match round % 4 {
+            0 => kill_at_random(&bundle, &["run", "--pid-file", &pid_file, &id], &mut random),
+            1 => kill_at_random(&bundle, &["create", &id], &mut random),
+            2 => {
+                bundle.call(&["create", &id]).ok();
+                kill_at_random(&bundle, &["start", &id], &mut random);
+            }
+            _ => {
+                bundle.call(&["run", "-d", &id]).ok();
+                kill_at_random(&bundle, &["delete", "--force", &id], &mut random);
+            }
+        }
+        bundle.call(&["delete", "--force", &id]).ok();
+        bundle.assert_nothing_left(&format!("round {round}"));
+    }
+}
+
+#[test]
+fn what_a_kill_left_is_mended_by_the_next_command() {
+    let Some(mut bundle) = Bundle::new() else {
+        return;
+    };
+    bundle.args(&["true"]).write_config();
+    let id = bundle.id.clone();
+    for fault in [
+        "host:0:kill",
+        "host:1:kill",
+        "host:2:kill",
+        "child:5:kill-runtime",
+        "child:30:kill-runtime",
+    ] {
+        assert_ne!(
+            bundle.call(&["run", "--fault", fault, &id]).code,
+            0,
+            "{fault}"
+        );
+        bundle.call(&["run", &id]).ok();
+        bundle.assert_nothing_left(fault);
+    }
+}
+
+#[test]
+fn of_many_creates_one_wins() {
+    let Some(mut bundle) = Bundle::new() else {
+        return;
+    };
+    bundle.sh("echo works; sleep 100").write_config();
+    for _ in 0..3 {
+        let all: Vec<_> = (0..20)
+            .map(|_| bundle.begin(bundle.command(&["create", &bundle.id])))
+            .collect();
+        let outcomes: Vec<_> = all.into_iter().map(crate::harness::Running::wait).collect();
+        let (won, lost): (Vec<_>, Vec<_>) =
+            outcomes.into_iter().partition(|outcome| outcome.code == 0);
+        assert_eq!(won.len(), 1, "{lost:?}");
+        for outcome in lost {
+            outcome.fails("container with given ID already exists");
+        }
+        assert_eq!(bundle.status(), "created");
+        bundle.verb("start").ok();
+        assert_eq!(bundle.status(), "running");
+        bundle.call(&["delete", "--force", &bundle.id]).ok();
+        bundle.assert_nothing_left("the one that won");
+    }
+}
+
+#[test]
+fn concurrent_verbs_on_one_container() {
+    let Some(mut bundle) = Bundle::new() else {
+        return;
+    };
+    bundle.sh("sleep 100").write_config();
+    for _ in 0..5 {
+        bundle.create().ok();
+        let verbs: &[&[&str]] = &[
+            &["start"],
+            &["start"],
+            &["kill"],
+            &["delete", "--force"],
+            &["state"],
+            &["ps"],
+        ];
+        let all: Vec<_> = verbs
+            .iter()
+            .map(|verb| bundle.begin(bundle.command(&[verb, &[bundle.id.as_str()][..]].concat())))
+            .collect();
+        for running in all {
+            let outcome = running.wait();
+            assert!(outcome.code == 0 || outcome.code == 1, "{outcome:?}");
+        }
+        bundle.call(&["delete", "--force", &bundle.id]).ok();
+        bundle.assert_nothing_left("verbs at once");
+    }
+}
+
+#[test]
+fn damaged_records_are_survived() {
+    let Some(mut bundle) = Bundle::new() else {
+        return;
+    };
+    bundle.sh("sleep 100");
+    let record = bundle.below(&format!("state/{}/state.json", bundle.id));
+    for damage in 0..7 {
+        bundle.detach().ok();
+        let text = std::fs::read_to_string(&record).unwrap();
+        let broken = match damage {
+            0 => String::new(),
+            1 => text[..text.len() / 2].to_string(),
+            2 => "garbage".into(),
+            3 => "[]".into(),
+            4 => text.replace("\"format\":1", "\"format\":999"),
+            5 => text.replace(&bundle.id, "another"),
+            _ => "\0".repeat(100),
+        };
+        assert_ne!(broken, text);
+        std::fs::write(&record, broken).unwrap();
+        for verb in [
+            "state", "start", "kill", "pause", "resume", "ps", "delete", "update",
+        ] {
+            bundle.verb(verb).fails("damaged state.json");
+        }
+        bundle
+            .call(&["exec", &bundle.id, "true"])
+            .fails("damaged state.json");
+        bundle.call(&["list"]).ok();
+        bundle
+            .create()
+            .fails("container with given ID already exists");
+        bundle.call(&["delete", "--force", &bundle.id]).ok();
+        bundle.assert_nothing_left(&format!("damage {damage}"));
+    }
+}
+
+#[test]
+fn a_missing_record_is_survived() {
+    let Some(mut bundle) = Bundle::new() else {
+        return;
+    };
+    bundle.sh("sleep 100").detach().ok();
+    std::fs::remove_file(bundle.below(&format!("state/{}/state.json", bundle.id))).unwrap();
+    for verb in [
+        "state", "start", "kill", "pause", "resume", "ps", "delete", "update",
+    ] {
+        bundle.verb(verb).fails("state.json");
+    }
+    bundle.call(&["delete", "--force", &bundle.id]).ok();
+    bundle.assert_nothing_left("delete --force");
+}
+
+#[test]
+fn a_number_that_is_another_process_now_is_left_alone() {
+    let Some(mut bundle) = Bundle::new() else {
+        return;
+    };
+    bundle.sh("sleep 100").detach().ok();
+    let record = bundle.below(&format!("state/{}/state.json", bundle.id));
+    let text = std::fs::read_to_string(&record).unwrap();
+    let pid = bundle.pid().to_string();
+    bundle.call(&["kill", &bundle.id, "KILL"]).ok();
+    bundle.wait_for("stopped");
+    // The number is this test's own now, with the start time of the one that ended.
+    let own = std::process::id().to_string();
+    std::fs::write(
+        &record,
+        text.replace(&format!("\"pid\":{pid}"), &format!("\"pid\":{own}")),
+    )
+    .unwrap();
+    assert_eq!(bundle.status(), "stopped");
+    bundle
+        .call(&["kill", &bundle.id, "KILL"])
+        .fails("container not running");
+    bundle.verb("delete").ok();
+    bundle.assert_nothing_left("delete");
+}
