@@ -131,6 +131,8 @@ fn parked(parking: &str) -> Option<OwnedFd> {
 
 /// Parks a program. Best effort: without it the next container loads its own.
 fn park(program: &OwnedFd, parent: &str, parking: &str) {
+    // Missing where no container has been made in its default place yet.
+    _ = mkdirat(CWD, parent, Mode::from_raw_mode(0o755));
     let Ok(above) = sys::file::open(parent, walk::FLAGS) else {
         return;
     };

@@ -6,7 +6,7 @@ use alloc::string::String;
 use plan::{Act, HookKind, Plan};
 use spec::Str;
 use sys::process::{self, Ended};
-use sys::rustix::process::geteuid;
+use sys::rustix::process::{Signal, geteuid};
 use sys::{OwnedFd, socket};
 
 use crate::error::{Error, Kind, Result};
@@ -15,7 +15,7 @@ use crate::options::Options;
 use crate::record::{Record, Status};
 use crate::report;
 use crate::state_dir::StateDir;
-use crate::{Engine, hooks, teardown};
+use crate::{Engine, delete, hooks, teardown};
 
 /// A container that was made; its first process lives or has just ended.
 #[derive(Debug)]
@@ -27,8 +27,11 @@ pub struct Launched<'p, 'a> {
     /// The terminal's master, where [`crate::Terminal::Caller`] was asked for.
     pub terminal: Option<OwnedFd>,
     plan: &'p Plan<'a>,
+    options: &'p Options<'a>,
+    dir: StateDir,
     script: OwnedFd,
     socket: Option<OwnedFd>,
+    ended: bool,
 }
 
 impl Launched<'_, '_> {
@@ -51,8 +54,40 @@ impl Launched<'_, '_> {
     /// What kept the payload from being executed.
     pub fn wait(&mut self) -> Result<Ended> {
         let ended = process::wait(&self.pidfd)?;
+        self.ended = true;
         self.failure()?;
         Ok(ended)
+    }
+
+    /// Takes away what was made for the container, killing it where [`Launched::wait`] has not seen it
+    /// end. One that somebody has deleted meanwhile is gone already.
+    ///
+    /// # Errors
+    /// The first of what could not be undone.
+    pub fn remove(&mut self) -> Result<()> {
+        match self.dir.lock() {
+            Err(error) if error.kind == Kind::NotFound => return Ok(()),
+            other => other?,
+        }
+        self.end();
+        delete::remove(&self.dir, &self.record, None, Some(self.options.spec))
+    }
+
+    fn end(&mut self) {
+        if !self.ended {
+            let _ = process::signal(&self.pidfd, Signal::KILL);
+            process::reap(&self.pidfd);
+            self.ended = true;
+        }
+    }
+
+    /// Takes a container that did not come to run away again.
+    fn discard(&mut self, error: Error) -> Error {
+        self.end();
+        if self.dir.lock().is_ok() {
+            let _ = teardown::teardown(&self.dir, &self.record, None);
+        }
+        error
     }
 
     fn failure(&self) -> Result<()> {
@@ -101,25 +136,27 @@ pub fn run_or_create<T>(
             return Err(Error::new(Kind::Bug, "the plan has no launch"));
         };
         let (script, socket, pidfd) = (spawned.script, spawned.socket, spawned.started.pidfd);
-        // The lock ends here: from now on the kernel tells how the container is.
-        drop(dir);
+        // From now on the kernel tells how the container is.
+        dir.unlock();
         let mut launched = Launched {
             record,
             pidfd,
             terminal,
             plan: prepared.plan,
+            options: prepared.options,
+            dir,
             script,
             socket,
+            ended: false,
         };
         if what == Act::Run && options.await_exec {
-            launched
-                .await_exec()
-                .map_err(|error| discard(engine, &launched, error))?;
+            let executed = launched.await_exec();
+            executed.map_err(|error| launched.discard(error))?;
         }
         if poststart {
             let state = hooks::state(&launched.record, Status::Running);
             hooks::run_all(HookKind::Poststart, options.spec, &state, None)
-                .map_err(|error| discard(engine, &launched, error))?;
+                .map_err(|error| launched.discard(error))?;
         }
         attend(&mut launched)
     })
@@ -131,16 +168,6 @@ fn has_poststart(options: &Options<'_>) -> bool {
         .hooks
         .as_ref()
         .is_some_and(|hooks| !hooks.poststart.is_empty())
-}
-
-/// Takes a container that did not come to run away again.
-fn discard(engine: &Engine, launched: &Launched<'_, '_>, error: Error) -> Error {
-    let _ = process::signal(&launched.pidfd, sys::rustix::process::Signal::KILL);
-    process::reap(&launched.pidfd);
-    if let Ok(dir) = engine.open_state_dir(&launched.record.id) {
-        let _ = teardown::teardown(&dir, &launched.record, None);
-    }
-    error
 }
 
 fn first_record(options: &Options<'_>) -> Record {
@@ -157,6 +184,7 @@ fn first_record(options: &Options<'_>) -> Record {
         rootfs: options.root_path(),
         created: timestamp_now(),
         uid: geteuid().as_raw(),
+        hooks: options.spec.hooks.is_some(),
         annotations,
         ..Record::new(options.id)
     }

@@ -5,13 +5,12 @@ use alloc::string::String;
 use plan::HookKind;
 use spec::Spec;
 use spec::state::Status;
-use sys::process;
-use sys::rustix::process::Signal;
+use sys::OwnedFd;
 
 use crate::error::{Error, Kind, Result};
 use crate::record::Record;
 use crate::state_dir::StateDir;
-use crate::{Engine, hooks, teardown};
+use crate::{Engine, hooks, list, teardown};
 
 impl Engine {
     /// Removes a container and all that was made for it.
@@ -35,7 +34,8 @@ impl Engine {
             Err(_) if force => return self.remove_damaged(&dir),
             Err(error) => return Err(error),
         };
-        match self.status(&dir, &record)? {
+        let first = teardown::living_first(&record)?;
+        match list::status_of(&record, first.is_some()) {
             Status::Stopped | Status::Created | Status::Creating => {}
             status if !force => {
                 let message = alloc::format!(
@@ -48,7 +48,7 @@ impl Engine {
             }
             _ => {}
         }
-        remove(&dir, &record)
+        remove(&dir, &record, first.as_ref(), None)
     }
 
     /// Without a record only what the configuration's copy names can be found, or else what carries
@@ -92,21 +92,22 @@ fn likely_cgroup(dir: &StateDir) -> Result<String> {
     )?)
 }
 
-/// Kills, removes, and runs the hooks of the end.
-pub(crate) fn remove(dir: &StateDir, record: &Record) -> Result<()> {
-    let config = dir.read_config().ok();
-    if let Some(pidfd) = teardown::living_first(record)? {
-        process::signal(&pidfd, Signal::KILL)?;
-    }
-    let errors = teardown::teardown(dir, record, None);
-    let stopped = config
-        .as_deref()
-        .and_then(|config| Spec::parse(config).ok());
-    if let Some(spec) = stopped.filter(|spec| spec.hooks.is_some()) {
+/// Kills, removes, and runs the hooks of the end, which are in `spec` or else in the configuration's copy.
+pub(crate) fn remove(
+    dir: &StateDir,
+    record: &Record,
+    first: Option<&OwnedFd>,
+    spec: Option<&Spec<'_>>,
+) -> Result<()> {
+    let has_copy = record.hooks && spec.is_none();
+    let config = if has_copy { dir.read_config().ok() } else { None };
+    let errors = teardown::teardown(dir, record, first);
+    let parsed = config.as_deref().and_then(|config| Spec::parse(config).ok());
+    if let Some(spec) = spec.or(parsed.as_ref()).filter(|spec| spec.hooks.is_some()) {
         // As the specification has it, a failing poststop hook is a warning, not a failure.
         let _ = hooks::run_all(
             HookKind::Poststop,
-            &spec,
+            spec,
             &hooks::state(record, Status::Stopped),
             None,
         );

@@ -18,11 +18,11 @@ use crate::fault::Fault;
 use crate::prepare::Prepared;
 use crate::record::{CgroupRecord, Record, Status};
 use crate::report::{self, Report};
-use crate::state_dir::StateDir;
+use crate::state_dir::{START_SOCKET, StateDir};
 use crate::{child_program, hooks, idmap, teardown};
 
-/// The name of the socket on which `start` says the word.
-pub(crate) const START_SOCKET: &str = "start.sock";
+/// The cgroup below which loaded device programs are kept for the next container.
+const PROGRAMS: &str = "/stockade";
 
 /// Descriptors for the slots of a plan.
 #[derive(Default)]
@@ -169,7 +169,7 @@ impl<'p, 'a> Launching<'p, 'a> {
             let _ = process::signal(&spawned.started.pidfd, Signal::KILL);
             process::reap(&spawned.started.pidfd);
         }
-        let left = teardown::teardown(&self.dir, &self.record, self.group.take());
+        let left = teardown::teardown(&self.dir, &self.record, None);
         match left.first() {
             None => error,
             Some(more) => Error {
@@ -251,7 +251,10 @@ impl<'p, 'a> Launching<'p, 'a> {
             .files
             .extend(self.prepared.options.pid_file.map(Into::into));
         self.dir.write_first(&self.record)?;
-        self.dir.write_config(self.prepared.options.config)
+        if self.record.hooks {
+            self.dir.write_config(self.prepared.options.config)?;
+        }
+        Ok(())
     }
 
     fn make_cgroups(&mut self) -> Result<()> {
@@ -268,7 +271,7 @@ impl<'p, 'a> Launching<'p, 'a> {
 
     fn device_policy(&mut self) -> Result<()> {
         if let Some(group) = &self.group {
-            group.restrict_devices(&self.prepared.cgroup.devices)?;
+            group.restrict_devices_from(self.prepared.cgroup, PROGRAMS)?;
         }
         Ok(())
     }
@@ -458,6 +461,13 @@ impl<'p, 'a> Launching<'p, 'a> {
     fn commit(&mut self) -> Result<()> {
         if let Some(identity) = process::identity(self.record.pid)? {
             self.record.start_time = identity.start;
+        }
+        // Nobody needs it earlier, unless there are hooks: the first process is at work meanwhile.
+        if !self.record.hooks {
+            self.dir.write_config(self.prepared.options.config)?;
+        }
+        if let Some(filter) = self.prepared.filter {
+            filter.keep();
         }
         let waits = self.slots.start_socket.is_some();
         self.record.status = if waits {

@@ -18,22 +18,9 @@ impl Engine {
     /// # Errors
     /// When `/proc` or its cgroup cannot be read.
     pub fn status(&self, dir: &StateDir, record: &Record) -> Result<Status> {
-        if record.status == Status::Creating {
-            // Whoever makes it holds its lock; when nobody does, it was killed at it.
-            return Ok(Status::Creating);
-        }
         let _ = dir;
-        if teardown::living_first(record)?.is_none() {
-            return Ok(Status::Stopped);
-        }
-        if waits_for_start(record.pid) {
-            return Ok(Status::Created);
-        }
-        Ok(if is_frozen(record) {
-            Status::Paused
-        } else {
-            Status::Running
-        })
+        let lives = teardown::living_first(record)?.is_some();
+        Ok(status_of(record, lives))
     }
 
     /// A container's record and status.
@@ -65,6 +52,18 @@ impl Engine {
                 format!("container {}: {error}", record.id),
             )
         })
+    }
+}
+
+/// How a container is whose first process lives, or not.
+pub(crate) fn status_of(record: &Record, lives: bool) -> Status {
+    match (record.status, lives) {
+        // Whoever makes it holds its lock; when nobody does, it was killed at it.
+        (Status::Creating, _) => Status::Creating,
+        (_, false) => Status::Stopped,
+        (Status::Created, _) if waits_for_start(record.pid) => Status::Created,
+        _ if is_frozen(record) => Status::Paused,
+        _ => Status::Running,
     }
 }
 

@@ -18,6 +18,8 @@ pub(crate) struct Prepared<'p, 'a> {
     pub plan: &'p Plan<'a>,
     /// The cgroup's directories, limits and device policy.
     pub cgroup: &'p Lowered<'a>,
+    /// The system call filter.
+    pub filter: Option<&'p Filter>,
     /// Where the steps come from.
     pub options: &'p Options<'a>,
 }
@@ -54,6 +56,7 @@ impl Engine {
         act(&Prepared {
             plan: &plan,
             cgroup: &lowered,
+            filter: filter.as_ref(),
             options,
         })
     }

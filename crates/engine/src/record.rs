@@ -45,6 +45,9 @@ pub struct Record {
     /// Files outside the state directory that go with the container.
     #[serde(default)]
     pub files: Vec<String>,
+    /// Whether the configuration has hooks, for which later commands have to read it.
+    #[serde(default)]
+    pub hooks: bool,
     /// The configuration's annotations.
     #[serde(default)]
     pub annotations: BTreeMap<String, String>,

@@ -4,12 +4,13 @@ use plan::HookKind;
 use spec::Spec;
 use spec::state::Status;
 use sys::rustix::net::SocketType;
-use sys::socket;
+use sys::{OwnedFd, socket};
 
 use crate::error::{Error, Kind, Result};
-use crate::launching::START_SOCKET;
-use crate::report;
-use crate::{Engine, hooks, teardown};
+use crate::record::Record;
+use crate::report::{self, Report};
+use crate::state_dir::{START_SOCKET, StateDir};
+use crate::{Engine, hooks, list, teardown};
 
 impl Engine {
     /// Lets a created container's payload be executed, and returns when it was.
@@ -20,7 +21,8 @@ impl Engine {
         let dir = self.open_state_dir(id)?;
         dir.lock()?;
         let mut record = dir.read()?;
-        match self.status(&dir, &record)? {
+        let first = teardown::living_first(&record)?;
+        match list::status_of(&record, first.is_some()) {
             Status::Created => {}
             status => {
                 let message =
@@ -28,27 +30,41 @@ impl Engine {
                 return Err(Error::new(Kind::WrongState, message));
             }
         }
-        let config = dir.read_config()?;
-        let spec = Spec::parse(&config)?;
-        if let Some(pidfd) = teardown::living_first(&record)? {
-            let state = hooks::state(&record, Status::Created);
-            hooks::run_all(HookKind::StartContainer, &spec, &state, Some(&pidfd))?;
-        }
+        run_hooks(&dir, &record, HookKind::StartContainer, first.as_ref())?;
         let socket = socket::connect_to(&dir.file(START_SOCKET), SocketType::SEQPACKET)?;
         let handed = socket::receive(&socket, &mut [0u8; 1])?;
         socket::send(&socket, b"g", &[])?;
         // The other end closes at execve, or with the process.
         socket::receive(&socket, &mut [0u8; 1])?;
         if let Some(script) = handed.descriptor {
-            report::check_script(&script, &spec)?;
+            check_executed(&dir, &script)?;
         }
         record.status = Status::Running;
         dir.write(&record)?;
-        hooks::run_all(
-            HookKind::Poststart,
-            &spec,
-            &hooks::state(&record, Status::Running),
-            None,
-        )
+        run_hooks(&dir, &record, HookKind::Poststart, None)
     }
+}
+
+/// Runs hooks of the configuration's copy, which is not read where there are none.
+fn run_hooks(
+    dir: &StateDir,
+    record: &Record,
+    kind: HookKind,
+    target: Option<&OwnedFd>,
+) -> Result<()> {
+    if !record.hooks {
+        return Ok(());
+    }
+    let config = dir.read_config()?;
+    let spec = Spec::parse(&config)?;
+    hooks::run_all(kind, &spec, &hooks::state(record, record.status), target)
+}
+
+/// What kept the payload from being executed, if anything did.
+fn check_executed(dir: &StateDir, script: &OwnedFd) -> Result<()> {
+    if Report::read(script).is_none_or(|report| report.errno == 0) {
+        return Ok(());
+    }
+    let config = dir.read_config()?;
+    report::check_script(script, &Spec::parse(&config)?)
 }

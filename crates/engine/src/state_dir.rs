@@ -7,8 +7,8 @@ use alloc::vec::Vec;
 use sys::error::OnCall;
 use sys::file;
 use sys::rustix::fs::{
-    AtFlags, CWD, FlockOperation, Mode, OFlags, RawDir, flock, fstat, mkdirat, openat, renameat, statat,
-    unlinkat,
+    AtFlags, CWD, FlockOperation, Mode, OFlags, RawDir, flock, fstat, mkdirat, openat, renameat,
+    statat, unlinkat,
 };
 use sys::{AsFd, Errno, OwnedFd};
 
@@ -18,6 +18,8 @@ use crate::record::Record;
 
 const RECORD: &str = "state.json";
 const CONFIG: &str = "config.json";
+/// The name of the socket on which `start` says the word.
+pub(crate) const START_SOCKET: &str = "start.sock";
 const LARGEST: usize = 16 << 20;
 
 /// A container's state directory, open.
@@ -54,7 +56,10 @@ impl Engine {
         let dir = self.open_state_dir(id)?;
         // Somebody who found the directory before it was locked may have taken it for a dead one's.
         dir.lock().map_err(|error| match error.kind {
-            Kind::NotFound => Error::new(Kind::Busy, format!("container with given ID already exists: {id}")),
+            Kind::NotFound => Error::new(
+                Kind::Busy,
+                format!("container with given ID already exists: {id}"),
+            ),
             _ => error,
         })?;
         Ok(dir)
@@ -139,7 +144,10 @@ impl StateDir {
         sys::rustix::io::retry_on_intr(|| flock(&self.dir, FlockOperation::LockExclusive))
             .on("flock", &self.path)?;
         if fstat(&self.dir).on("fstat", &self.path)?.st_nlink == 0 {
-            return Err(Error::new(Kind::NotFound, format!("container does not exist: {}", self.id)));
+            return Err(Error::new(
+                Kind::NotFound,
+                format!("container does not exist: {}", self.id),
+            ));
         }
         Ok(())
     }
@@ -147,6 +155,11 @@ impl StateDir {
     /// Whether there is a record, readable or not.
     pub(crate) fn has_record(&self) -> bool {
         statat(&self.dir, RECORD, AtFlags::SYMLINK_NOFOLLOW).is_ok()
+    }
+
+    /// Lets others at the container, while its directory stays open.
+    pub(crate) fn unlock(&self) {
+        let _ = flock(&self.dir, FlockOperation::Unlock);
     }
 
     /// Whether somebody else is at work on the container right now.
@@ -168,8 +181,12 @@ impl StateDir {
     /// Replaces the record, at once or not at all.
     pub(crate) fn write(&self, record: &Record) -> Result<()> {
         const NEXT: &str = "state.json.next";
-        let _ = unlinkat(&self.dir, NEXT, AtFlags::empty());
-        self.write_new(NEXT, &to_json(record)?)?;
+        let json = to_json(record)?;
+        if self.write_new(NEXT, &json).is_err() {
+            // Somebody who was killed may have left one.
+            let _ = unlinkat(&self.dir, NEXT, AtFlags::empty());
+            self.write_new(NEXT, &json)?;
+        }
         renameat(&self.dir, NEXT, &self.dir, RECORD).on("rename", &self.file(RECORD))?;
         Ok(())
     }
@@ -215,22 +232,40 @@ impl StateDir {
         self.dir.as_fd()
     }
 
-    /// Removes the directory and all in it. What is gone is no error.
+    /// Removes the directory and all in it, the record last. What is gone is no error.
     pub(crate) fn remove(&self) -> Result<()> {
+        for name in [CONFIG, START_SOCKET, RECORD] {
+            let _ = unlinkat(&self.dir, name, AtFlags::empty());
+        }
+        let removed = match self.remove_empty() {
+            Err(Errno::NOTEMPTY) => {
+                self.remove_files()?;
+                self.remove_empty()
+            }
+            other => other,
+        };
+        removed.map_err(|errno| sys::Error::new("rmdir", &self.path, errno).into())
+    }
+
+    fn remove_empty(&self) -> core::result::Result<(), Errno> {
+        match unlinkat(CWD, self.path.as_str(), AtFlags::REMOVEDIR) {
+            Err(Errno::NOENT) => Ok(()),
+            other => other,
+        }
+    }
+
+    fn remove_files(&self) -> Result<()> {
         for name in names_in_all(&self.dir)? {
             match unlinkat(&self.dir, name.as_c_str(), AtFlags::empty()) {
                 Ok(()) | Err(Errno::NOENT) => {}
                 Err(errno) => return Err(sys::Error::new("unlink", &self.path, errno).into()),
             }
         }
-        match unlinkat(CWD, self.path.as_str(), AtFlags::REMOVEDIR) {
-            Ok(()) | Err(Errno::NOENT) => Ok(()),
-            Err(errno) => Err(sys::Error::new("rmdir", &self.path, errno).into()),
-        }
+        Ok(())
     }
 }
 
-fn names_in_all(dir: &OwnedFd) -> Result<Vec<alloc::ffi::CString>> {
+pub(crate) fn names_in_all(dir: &OwnedFd) -> Result<Vec<alloc::ffi::CString>> {
     let mut names = Vec::new();
     let mut space = Vec::with_capacity(2048);
     let mut entries = RawDir::new(dir, space.spare_capacity_mut());

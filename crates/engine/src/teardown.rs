@@ -1,11 +1,12 @@
 //! Undoing what a record says was made. What is gone already is no error, so this can be done twice,
 //! and after a crash.
 
+use alloc::string::String;
 use alloc::vec::Vec;
 
-use cgroup::Group;
 use cgroup::control::Deadline;
-use sys::rustix::fs::{AtFlags, CWD, unlinkat};
+use cgroup::{Group, Leaf};
+use sys::rustix::fs::{AtFlags, CWD, OFlags, unlinkat};
 use sys::rustix::process::{Pid, Signal};
 use sys::{Errno, OwnedFd, process};
 
@@ -15,17 +16,18 @@ use crate::state_dir::StateDir;
 
 const PATIENCE_MS: u32 = 10_000;
 
-/// Kills what is left of the container, removes its cgroups, its files and its state. Goes on past a
-/// failure; the state goes last, and stays when anything else did.
-pub(crate) fn teardown(dir: &StateDir, record: &Record, group: Option<Group>) -> Vec<Error> {
+/// Kills what is left of the container, removes its cgroups, its files and its state. `first` is its
+/// first process where that lives. Goes on past a failure; the state goes last, and stays when anything
+/// else did.
+pub(crate) fn teardown(dir: &StateDir, record: &Record, first: Option<&OwnedFd>) -> Vec<Error> {
     let mut errors = Vec::new();
-    if let Err(error) = kill_all(record, group) {
-        errors.push(error);
-    }
     let leaves = record.leaves();
-    let made: Vec<_> = leaves.iter().map(cgroup::Leaf::dir).collect();
-    let removed = cgroup::remove(&made, &leaves, Deadline::after(PATIENCE_MS));
-    errors.extend(removed.into_iter().map(Error::from));
+    let made: Vec<_> = leaves.iter().map(Leaf::dir).collect();
+    if first.is_some() || !remove_empty(&made) {
+        errors.extend(kill_all(&leaves, first).err());
+        let removed = cgroup::remove(&made, &leaves, Deadline::after(PATIENCE_MS));
+        errors.extend(removed.into_iter().map(Error::from));
+    }
     for file in &record.files {
         match unlinkat(CWD, file.as_str(), AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT | Errno::NOTDIR) => {}
@@ -40,26 +42,37 @@ pub(crate) fn teardown(dir: &StateDir, record: &Record, group: Option<Group>) ->
     errors
 }
 
-/// Kills every process of the container and waits for its first one to end.
-fn kill_all(record: &Record, group: Option<Group>) -> Result<()> {
-    let first = living_first(record)?;
-    if first.is_none() && record.status != spec::state::Status::Creating && group.is_some() {
-        return Ok(());
-    }
-    let group = match group {
-        Some(group) => Some(group),
-        // Whoever was stopped before there was a cgroup has none.
-        None if record.cgroups.is_empty() => None,
-        None => Group::open(record.leaves()).ok(),
+/// Removes cgroups in which nothing runs and nothing was made, as those of nearly all containers are
+/// once their first process has ended. Says whether all are gone.
+fn remove_empty(made: &[String]) -> bool {
+    let gone = |path: &String| {
+        matches!(
+            unlinkat(CWD, path.as_str(), AtFlags::REMOVEDIR),
+            Ok(()) | Err(Errno::NOENT)
+        )
     };
-    if let Some(group) = &group {
-        group.kill()?;
+    // All are tried: each that goes is one less to look at.
+    made.iter().rev().filter(|path| !gone(path)).count() == 0
+}
+
+/// Kills every process of the container and waits for its first one to end.
+fn kill_all(leaves: &[Leaf], first: Option<&OwnedFd>) -> Result<()> {
+    let there = leaves.iter().filter(|leaf| is_there(leaf)).cloned();
+    let there: Vec<_> = there.collect();
+    // Whoever was stopped before there was a cgroup has none.
+    if !there.is_empty() {
+        Group::open(there)?.kill()?;
     }
     if let Some(pidfd) = first {
-        process::signal(&pidfd, Signal::KILL)?;
-        process::wait_ended(&pidfd, Some(PATIENCE_MS))?;
+        process::signal(pidfd, Signal::KILL)?;
+        process::wait_ended(pidfd, Some(PATIENCE_MS))?;
     }
     Ok(())
+}
+
+fn is_there(leaf: &Leaf) -> bool {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW;
+    sys::file::open(&leaf.dir(), flags).is_ok()
 }
 
 /// The container's first process, where it lives.

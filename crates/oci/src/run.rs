@@ -138,16 +138,16 @@ pub(crate) fn run(
         options.terminal = Terminal::Caller;
     }
     let signals = Signals::open(Set::OTHERS)?;
-    let ended = run_or_create(&global.engine, &options, Act::Run, |launched| {
-        Ok(match (launched.terminal.take(), library) {
+    let code = run_or_create(&global.engine, &options, Act::Run, |launched| {
+        let ended = match (launched.terminal.take(), library) {
             (Some(master), Some(library)) => attend(launched, master, library),
             _ => forward(launched, &signals),
-        })
+        };
+        let removed = if given.keep { Ok(()) } else { launched.remove() };
+        let code = ended?;
+        removed.map(|()| code)
     })?;
-    if !given.keep {
-        global.engine.delete(given.id, true)?;
-    }
-    Ok(Success::code(ended?))
+    Ok(Success::code(code))
 }
 
 fn attend(
