@@ -220,6 +220,11 @@ impl<'p, 'a> Launching<'p, 'a> {
             HostAct::DevicePolicy { .. } => self.device_policy(),
             HostAct::OpenNamespace { path, .. } => self.open_namespace(path),
             HostAct::TranslateOwners { path, mount } => self.translate(path, *mount),
+            HostAct::OpenMount {
+                path,
+                mount,
+                recursive,
+            } => self.open_mount(path, *mount, *recursive),
             HostAct::StartSocket => self.start_socket(),
             HostAct::Launch(launch) => self.launch(launch),
             HostAct::Answer(answer) => self.answer(*answer),
@@ -290,6 +295,15 @@ impl<'p, 'a> Launching<'p, 'a> {
             Error::from(error)
                 .hint("the file system of this directory cannot translate owners (idmapped mounts)")
         })?;
+        match mount {
+            Some(index) => self.slots.mount_trees.push((index, tree)),
+            None => self.slots.root_tree = Some(tree),
+        }
+        Ok(())
+    }
+
+    fn open_mount(&mut self, path: &str, mount: Option<usize>, recursive: bool) -> Result<()> {
+        let tree = sys::mount::detached(path, recursive)?;
         match mount {
             Some(index) => self.slots.mount_trees.push((index, tree)),
             None => self.slots.root_tree = Some(tree),

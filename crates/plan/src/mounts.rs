@@ -194,16 +194,19 @@ fn add_bind<'a>(
             "a bind mount needs a source",
         ));
     };
-    let tree = if options.idmap.is_some() || !mount.uid_mappings.is_empty() {
+    let path = absolute(order.request.bundle, source);
+    let translated = options.idmap.is_some() || !mount.uid_mappings.is_empty();
+    let tree = if translated {
+        order.translate_mount(index, &path, place);
+        Some(Slot::MountTree(index))
+    } else if order.new_user_namespace() {
+        order.open_mount(index, &path, recursive, place);
         Some(Slot::MountTree(index))
     } else {
         None
     };
-    if tree.is_some() {
-        order.translate_mount(index, &absolute(order.request.bundle, source), place);
-    }
     let act = ChildAct::Bind(Bind {
-        source: absolute(order.request.bundle, source),
+        source: path,
         target: target(mount),
         tree,
         attributes: pack(options.attributes),

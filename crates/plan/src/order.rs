@@ -145,6 +145,41 @@ impl<'a> Order<'a, '_> {
         );
     }
 
+    /// The root's mounts are copied by the runtime where owners are translated, or where root in the
+    /// container may not reach them.
+    fn open_root(&mut self) {
+        let Root::Directory(path) = &self.request.root else {
+            return;
+        };
+        let path = path.clone();
+        if self.request.translate_root {
+            let maps = Origin::Config(Place::field("linux.uidMappings"));
+            self.host(maps, HostAct::TranslateOwners { path, mount: None });
+        } else if self.new_user_namespace() {
+            let (mount, recursive) = (None, true);
+            let root = Origin::Config(Place::field("root.path"));
+            self.host(
+                root,
+                HostAct::OpenMount {
+                    path,
+                    mount,
+                    recursive,
+                },
+            );
+        }
+    }
+
+    /// Root in a user namespace may not be allowed to reach the source; the runtime is.
+    pub(crate) fn open_mount(&mut self, mount: usize, path: &str, recursive: bool, place: Place) {
+        let path = String::from(path);
+        let act = HostAct::OpenMount {
+            path,
+            mount: Some(mount),
+            recursive,
+        };
+        self.host(Origin::Config(place), act);
+    }
+
     /// What must exist before the first process does.
     fn host_before_launch(&mut self) {
         let id = Origin::Always("state is written before what it describes");
@@ -177,16 +212,7 @@ impl<'a> Order<'a, '_> {
             let devices = Origin::Config(Place::field("linux.resources.devices"));
             self.host(devices, HostAct::DevicePolicy { instructions });
         }
-        if let (true, Root::Directory(path)) = (self.request.translate_root, &self.request.root) {
-            let maps = Origin::Config(Place::field("linux.uidMappings"));
-            self.host(
-                maps,
-                HostAct::TranslateOwners {
-                    path: path.clone(),
-                    mount: None,
-                },
-            );
-        }
+        self.open_root();
         if self.request.act == Act::Create {
             self.host(Origin::Option("create"), HostAct::StartSocket);
         }
@@ -327,7 +353,8 @@ impl<'a> Order<'a, '_> {
                 "there is no mount namespace to mount in",
             ));
         }
-        let tree = self.request.translate_root.then_some(Slot::RootTree);
+        let opened = self.request.translate_root || self.new_user_namespace();
+        let tree = opened.then_some(Slot::RootTree);
         let act = match &self.request.root {
             Root::Directory(path) => ChildAct::Root {
                 path: Cow::Owned(path.clone()),

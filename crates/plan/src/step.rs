@@ -123,6 +123,15 @@ pub enum HostAct {
         /// Which of `mounts`; none for the root.
         mount: Option<usize>,
     },
+    /// Copy the mount tree of a bind's source, or of the root, for a process that may not reach it.
+    OpenMount {
+        /// The source.
+        path: String,
+        /// Which of `mounts`; none for the root.
+        mount: Option<usize>,
+        /// With all mounts below.
+        recursive: bool,
+    },
     /// Make the socket where `start` will say the word.
     StartSocket,
     /// Start the first process.

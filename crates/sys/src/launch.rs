@@ -26,6 +26,7 @@ const CLONE_NEWUSER: u64 = 0x1000_0000;
 const SIGCHLD: u64 = 17;
 const STACK: usize = 16 * 1024;
 const MOST_ARGUMENTS: usize = 8;
+const MOST_KEPT: usize = 256;
 
 /// How to start a process.
 #[derive(Debug)]
@@ -111,7 +112,7 @@ pub fn shared_file(name: &str, bytes: &[u8]) -> Result<OwnedFd> {
 /// # Errors
 /// clone3(2)'s, or the execveat(2) that followed; no process is left then.
 pub fn launch(launch: &Launch<'_>) -> Result<Started> {
-    let mut keep = [-1i32; 40];
+    let mut keep = [-1i32; MOST_KEPT];
     if launch.keep.len() > keep.len() || launch.arguments.len() >= MOST_ARGUMENTS {
         return Err(Error::new(
             "clone3",
@@ -250,7 +251,14 @@ unsafe fn make_capabilities_ambient() {
         let _ = syscall!(libc::SYS_capset, header.as_ptr(), sets.as_ptr());
         for capability in 0..=LAST {
             let raise = PR_CAP_AMBIENT_RAISE;
-            let raised = syscall!(libc::SYS_prctl, libc::PR_CAP_AMBIENT, raise, capability, 0, 0);
+            let raised = syscall!(
+                libc::SYS_prctl,
+                libc::PR_CAP_AMBIENT,
+                raise,
+                capability,
+                0,
+                0
+            );
             if raised.is_err() {
                 break;
             }

@@ -10,17 +10,25 @@ use crate::syscall;
 
 const MOUNT_ATTR_IDMAP: u64 = 0x10_0000;
 
+/// A detached copy of the mount at `path`, or of all mounts from there down (`open_tree(2)`).
+///
+/// # Errors
+/// The kernel's.
+pub fn detached(path: &str, recursive: bool) -> Result<OwnedFd> {
+    let mut how = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    if recursive {
+        how |= OpenTreeFlags::AT_RECURSIVE;
+    }
+    open_tree(CWD, path, how).on("open_tree", path)
+}
+
 /// A detached copy of the mounts at `path`, whose owners are translated by a user namespace's maps
 /// (`mount_setattr(2)`, "ID-mapped mounts"; Linux 5.12).
 ///
 /// # Errors
 /// `EINVAL` where the file system cannot, `EPERM` where the namespace is the initial one.
 pub fn translated(path: &str, user_namespace: impl AsFd, recursive: bool) -> Result<OwnedFd> {
-    let mut how = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
-    if recursive {
-        how |= OpenTreeFlags::AT_RECURSIVE;
-    }
-    let tree = open_tree(CWD, path, how).on("open_tree", path)?;
+    let tree = detached(path, recursive)?;
     let namespace = u64::from(user_namespace.as_fd().as_raw_fd().unsigned_abs());
     let attributes: [u64; 4] = [MOUNT_ATTR_IDMAP, 0, 0, namespace];
     let at = libc::AT_EMPTY_PATH | if recursive { 0x8000 } else { 0 };

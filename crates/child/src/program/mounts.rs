@@ -42,8 +42,10 @@ impl Child {
     /// The root must be a mount point of its own for pivot_root. The copy's descriptor goes on
     /// naming the mount after it was attached, so nothing has to be looked up again.
     fn root_from_directory(&mut self, op: &Op) -> Step {
-        let path = self.script.text(op.s[0]);
+        let mut path = self.script.text(op.s[0]);
         let tree = if op.n[2] == 1 {
+            // Root of a user namespace may not reach the directory; all it takes is a place.
+            path = c"/";
             op.n[1] as Fd
         } else {
             bare::open_tree(AT_FDCWD, path, op.n[0] == 1).part(part::SOURCE)?
