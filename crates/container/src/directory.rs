@@ -13,6 +13,7 @@ use sys::rustix::fs::{
     unlinkat,
 };
 use sys::rustix::io::retry_on_intr;
+use sys::rustix::thread::{Timespec, nanosleep};
 use sys::{AsFd, Errno, OwnedFd, file};
 
 use crate::ending::Ending;
@@ -154,9 +155,20 @@ impl Directory {
         accessat(&self.fd, STOPPED, Access::EXISTS, AtFlags::empty()).is_ok()
     }
 
-    /// Takes the monitor's lock; says whether it was free.
+    /// Takes the monitor's lock; says whether it was free. Those who look whether it is held hold it
+    /// themselves for a moment, so one look is not enough.
     pub(crate) fn lock_as_monitor(&self) -> bool {
-        flock(&self.fd, FlockOperation::NonBlockingLockExclusive).is_ok()
+        const LOOKS: u32 = 20;
+        let moment = Timespec {
+            tv_sec: 0,
+            tv_nsec: 1_000_000,
+        };
+        (0..LOOKS).any(|look| {
+            if look > 0 {
+                nanosleep(&moment);
+            }
+            flock(&self.fd, FlockOperation::NonBlockingLockExclusive).is_ok()
+        })
     }
 
     /// Whether a monitor lives.

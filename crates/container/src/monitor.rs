@@ -347,6 +347,10 @@ impl<'s> Monitor<'s> {
 
     /// Writes down how it ended; says whether it is to be started again, and for the how-manieth time.
     fn finish(&mut self, ended: Result<(i32, bool)>) -> Result<Option<u32>> {
+        // `update` may have changed the restart policy meanwhile.
+        if let Ok(settings) = self.directory.settings() {
+            self.settings = settings;
+        }
         let mut ending = Ending {
             started: self.started.clone(),
             finished: engine::timestamp_now(),

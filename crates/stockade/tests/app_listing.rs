@@ -333,7 +333,7 @@ fn logs_keep_streams_and_lines_apart() {
     place.run(
         "web",
         &[],
-        "echo one; echo two >&2; echo three; printf prompt",
+        "echo one; sleep 0.1; echo two >&2; sleep 0.1; echo three; printf prompt",
     );
     place.wait_for_status("web", "exited");
     let output = place.output(&["logs", "web"]);

@@ -6,6 +6,7 @@ use container::{Directory, Ending, Settings, Store};
 use engine::{Kind, Record, Status};
 use front::app::RunOptions;
 use spec::Spec;
+use sys::Errno;
 
 use super::failure::Outcome;
 use crate::output::rows::State;
@@ -59,7 +60,8 @@ impl Look {
     fn take(store: &Store, directory: &Directory, id: &str) -> Outcome<Self> {
         let runtime = match store.engine.inspect(id) {
             Ok(found) => Some(found),
-            Err(error) if error.kind == Kind::NotFound => None,
+            // A directory without a record is being made or removed.
+            Err(error) if matches!(error.kind, Kind::NotFound | Kind::Kernel(Errno::NOENT)) => None,
             Err(error) => return Err(error.into()),
         };
         Ok(Self {
