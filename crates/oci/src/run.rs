@@ -143,7 +143,11 @@ pub(crate) fn run(
             (Some(master), Some(library)) => attend(launched, master, library),
             _ => forward(launched, &signals),
         };
-        let removed = if given.keep { Ok(()) } else { launched.remove() };
+        let removed = if given.keep {
+            Ok(())
+        } else {
+            launched.remove()
+        };
         let code = ended?;
         removed.map(|()| code)
     })?;

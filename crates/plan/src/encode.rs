@@ -175,6 +175,12 @@ impl Encoder<'_, '_> {
                     ..op(Code::Bind)
                 }
             }
+            _ => self.node_op(act),
+        }
+    }
+
+    fn node_op(&mut self, act: &ChildAct<'_>) -> Op {
+        match act {
             ChildAct::Attributes {
                 target,
                 set,
@@ -226,7 +232,8 @@ impl Encoder<'_, '_> {
                 };
                 numbers(Code::EnterRoot, [how, 0, 0])
             }
-            _ => op(Code::EnterRoot),
+            // All others were met before; an op that does nothing wrong.
+            _ => op(Code::Session),
         }
     }
 

@@ -321,7 +321,13 @@ mod tests {
     fn null_lists_are_empty() {
         let text = r#"{"defaultAction":"SCMP_ACT_ALLOW","architectures":null,"flags":null,"syscalls":null}"#;
         let parsed = parse(text).unwrap();
-        assert_eq!(parsed, Seccomp { default_action: Action::Allow, ..Seccomp::default() });
+        assert_eq!(
+            parsed,
+            Seccomp {
+                default_action: Action::Allow,
+                ..Seccomp::default()
+            }
+        );
     }
 
     #[test]
@@ -336,16 +342,31 @@ mod tests {
             ("\"defaultAction\":\"SCMP_ACT_ERRNO\",", ""),
         ] {
             assert!(TEXT.contains(known));
-            assert!(parse(&TEXT.replacen(known, unknown, 1)).is_err(), "{unknown}");
+            assert!(
+                parse(&TEXT.replacen(known, unknown, 1)).is_err(),
+                "{unknown}"
+            );
         }
     }
 
     #[test]
     fn names_are_those_of_the_documents() {
         let quoted = |name: &str| std::format!("\"{name}\"");
-        assert_eq!(serde_json::to_string(&Arch::Loongarch64).unwrap(), quoted(Arch::Loongarch64.name()));
-        assert_eq!(serde_json::to_string(&Op::GreaterOrEqual).unwrap(), quoted(Op::GreaterOrEqual.name()));
-        assert_eq!(serde_json::to_string(&Flag::SpecAllow).unwrap(), quoted(Flag::SpecAllow.name()));
-        assert_eq!(serde_json::to_string(&Action::KillThread).unwrap(), quoted(Action::KillThread.name()));
+        assert_eq!(
+            serde_json::to_string(&Arch::Loongarch64).unwrap(),
+            quoted(Arch::Loongarch64.name())
+        );
+        assert_eq!(
+            serde_json::to_string(&Op::GreaterOrEqual).unwrap(),
+            quoted(Op::GreaterOrEqual.name())
+        );
+        assert_eq!(
+            serde_json::to_string(&Flag::SpecAllow).unwrap(),
+            quoted(Flag::SpecAllow.name())
+        );
+        assert_eq!(
+            serde_json::to_string(&Action::KillThread).unwrap(),
+            quoted(Action::KillThread.name())
+        );
     }
 }

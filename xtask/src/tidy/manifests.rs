@@ -26,6 +26,7 @@ const MAY_USE: [(&str, &[&str]); 14] = [
     (
         "stockade",
         &[
+            "cgroup",
             "container",
             "engine",
             "front",
