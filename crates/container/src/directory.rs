@@ -165,7 +165,7 @@ impl Directory {
         };
         (0..LOOKS).any(|look| {
             if look > 0 {
-                nanosleep(&moment);
+                let _ = nanosleep(&moment);
             }
             flock(&self.fd, FlockOperation::NonBlockingLockExclusive).is_ok()
         })

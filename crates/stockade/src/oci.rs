@@ -3,13 +3,13 @@
 use ::oci::{Library, Outcome};
 use sys::error::OnCall;
 use sys::file::write_all;
-use sys::rustix::termios::{Winsize, tcsetwinsize};
+use sys::rustix::termios::Winsize;
 use sys::{AsFd, OwnedFd, stdio};
 
 use crate::entry;
 use crate::terminal::detach::DetachKeys;
 use crate::terminal::relay::{self, Events, Input, Relay, Streams, User};
-use crate::terminal::{Raw, give_back, is_terminal};
+use crate::terminal::{Raw, give_back, is_terminal, set_size};
 
 /// The words after `stockade oci`, or after the runtime's name.
 fn own_words<'w, 'a>(words: &'w [&'a str]) -> &'w [&'a str] {
@@ -100,7 +100,7 @@ impl Events for Target<'_> {
     }
 
     fn resized(&mut self, size: Winsize) -> sys::Result<()> {
-        let _ = tcsetwinsize(self.window, size);
+        let _ = set_size(self.window, size);
         Ok(())
     }
 }

@@ -1,14 +1,14 @@
 //! Being attached: the user's streams, terminal and signals on one side, a container's on the other.
 
 use container::{Attached, Ended, Store};
-use sys::rustix::termios::{Winsize, tcsetwinsize};
+use sys::rustix::termios::Winsize;
 use sys::signal::Signals;
 use sys::{AsFd, OwnedFd};
 
 use super::failure::{Failure, Outcome};
 use crate::terminal::detach::{DEFAULT, DetachKeys};
 use crate::terminal::relay::{self, Events, Finish, Input, Relay, Streams, User};
-use crate::terminal::{Raw, give_back, is_terminal};
+use crate::terminal::{Raw, give_back, is_terminal, set_size};
 
 /// What a person who attaches wants.
 pub(crate) struct Wish<'w> {
@@ -129,7 +129,7 @@ impl Events for Container<'_> {
 
     fn resized(&mut self, size: Winsize) -> sys::Result<()> {
         if let Some(window) = &self.window {
-            let _ = tcsetwinsize(window, size);
+            let _ = set_size(window, size);
         }
         Ok(())
     }

@@ -6,14 +6,14 @@ use front::app::value::env::{self, Variable};
 use front::app::{Accounts, Storage};
 use spec::{CapSet, Process, Spec, Str};
 use sys::rustix::pipe::{PipeFlags, pipe_with};
-use sys::rustix::termios::{Winsize, tcsetwinsize};
+use sys::rustix::termios::Winsize;
 use sys::{AsFd, OwnedFd};
 
 use super::failure::{Failure, Outcome};
 use crate::cli;
 use crate::terminal::detach::{DEFAULT, DetachKeys};
 use crate::terminal::relay::{self, Events, Finish, Input, Relay, Streams, User};
-use crate::terminal::{Raw, give_back, is_terminal};
+use crate::terminal::{Raw, give_back, is_terminal, set_size};
 
 /// `exec`.
 pub(crate) fn exec(store: &Store, request: &cli::Exec) -> Outcome<i32> {
@@ -141,7 +141,7 @@ impl Events for Target<'_> {
     }
 
     fn resized(&mut self, size: Winsize) -> sys::Result<()> {
-        let _ = tcsetwinsize(self.window, size);
+        let _ = set_size(self.window, size);
         Ok(())
     }
 }

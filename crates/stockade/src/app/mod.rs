@@ -70,7 +70,8 @@ fn dispatch(store: &Store, verb: Verb) -> Outcome<i32> {
         Verb::Attach(request) => run::attach(store, &request),
         Verb::Plan(request) => plan::plan(store, &request).map(done),
         Verb::Completion(shell) => {
-            crate::cli::completion(shell, &mut std::io::stdout());
+            crate::cli::completion(shell, &mut std::io::stdout())
+                .map_err(|error| Failure::new(format!("standard output: {error}")))?;
             Ok(0)
         }
         Verb::Man(directory) => {

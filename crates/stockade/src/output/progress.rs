@@ -24,11 +24,6 @@ impl Progress {
     pub(crate) fn at(&self, bytes: u64) {
         self.0.set_position(bytes);
     }
-
-    /// That so many more bytes are done.
-    pub(crate) fn advance(&self, bytes: u64) {
-        self.0.inc(bytes);
-    }
 }
 
 impl Drop for Progress {

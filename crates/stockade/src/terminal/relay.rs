@@ -33,6 +33,10 @@ const LAST_WORDS: Timespec = Timespec {
 #[derive(Debug)]
 pub(crate) enum End {
     /// Closed when the stream is through.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "so far only tests own both sides")
+    )]
     Owned(OwnedFd),
     /// One of the user's own.
     Standard(BorrowedFd<'static>),
@@ -53,6 +57,10 @@ pub(crate) enum Input {
     /// A pipe: closed when the user's input ends.
     Pipe(OwnedFd),
     /// A stream socket: shut down for writing when the user's input ends.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "monitors hand out pipes so far")
+    )]
     Socket(OwnedFd),
     /// The master of a terminal: it stays open, as a terminal's input has no end.
     Terminal(OwnedFd),
