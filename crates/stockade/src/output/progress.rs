@@ -64,7 +64,7 @@ mod tests {
     fn it_counts() {
         let progress = Progress::new("x\n", Some(10));
         progress.at(3);
-        progress.advance(4);
+        progress.at(4);
         assert_eq!(progress.0.position(), 7);
         assert_eq!(progress.0.message(), "x\\n");
     }
