@@ -206,11 +206,21 @@ impl Engine {
 
     /// Removes a container whose making was never finished and is not going on. Says whether it did.
     fn mend(&self, id: &str) -> Result<bool> {
-        let dir = self.open_state_dir(id)?;
+        let dir = match self.open_state_dir(id) {
+            Err(error) if error.kind == Kind::NotFound => return Ok(true),
+            other => other?,
+        };
         if dir.is_locked() {
             return Ok(false);
         }
-        dir.lock()?;
+        match dir.lock() {
+            Err(error) if error.kind == Kind::NotFound => return Ok(true),
+            other => other?,
+        }
+        if !dir.has_record() {
+            // Nothing is made before the record is there.
+            return dir.remove().map(|()| true);
+        }
         let Ok(record) = dir.read() else {
             return Ok(false);
         };

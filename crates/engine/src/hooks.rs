@@ -7,10 +7,11 @@ use alloc::vec::Vec;
 use plan::HookKind;
 use spec::state::{OCI_VERSION, ProcessState, SECCOMP_FD, State, Status};
 use spec::{Hook, Spec, Str};
+use sys::error::OnCall;
+use sys::rustix::fs::{SeekFrom, seek};
 use sys::rustix::net::SocketType;
-use sys::rustix::pipe::{PipeFlags, pipe_with};
 use sys::rustix::process::Signal;
-use sys::{AsFd, OwnedFd, file, process, socket};
+use sys::{AsFd, OwnedFd, launch, process, socket};
 
 use crate::error::{Error, Kind, Result};
 use crate::launching::{Launching, SlotTable, Spawn, spawn};
@@ -108,6 +109,14 @@ pub(crate) fn run_all(
     Ok(())
 }
 
+/// A state as a hook's standard input: a file in memory, because a pipe may be too small for it, and
+/// writing to one that nobody reads is a signal.
+fn state_file(state: &State<'_>) -> Result<OwnedFd> {
+    let file = launch::shared_file("stockade-state", &state.to_json())?;
+    seek(&file, SeekFrom::Start(0)).on("lseek", "hook")?;
+    Ok(file)
+}
+
 fn run(
     kind: HookKind,
     index: usize,
@@ -122,11 +131,9 @@ fn run(
     } else {
         0
     };
-    let (read_end, write_end) =
-        pipe_with(PipeFlags::CLOEXEC).map_err(|errno| sys::Error::new("pipe2", "hook", errno))?;
     let slots = SlotTable {
         target,
-        input: Some(read_end),
+        input: Some(state_file(state)?),
         ..SlotTable::default()
     };
     let plan = plan::hook(kind, index, hook, namespaces);
@@ -139,9 +146,6 @@ fn run(
     };
     let spawned = spawn(&plan, &slots, &Spawn::default())?;
     drop(slots);
-    // A hook that ends without reading its state is none of our business.
-    let _ = file::write_all(&write_end, &state.to_json(), "hook");
-    drop(write_end);
     let timeout = hook.timeout.map(|seconds| seconds.saturating_mul(1000));
     if !process::wait_ended(&spawned.started.pidfd, timeout)? {
         let _ = process::signal(&spawned.started.pidfd, Signal::KILL);
