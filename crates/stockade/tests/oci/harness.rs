@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use sys::OwnedFd;
+use sys::rustix::net::{SocketType, accept};
 use sys::rustix::process::{Pid, Signal, geteuid, kill_process};
 
 /// No command of these tests takes that long, unless it hangs.
@@ -548,6 +550,27 @@ impl Drop for Bundle {
             }
         }
         let _ = fs::remove_dir_all(&self.dir);
+    }
+}
+
+/// A socket that takes descriptors as a console socket does.
+pub struct Console(OwnedFd);
+
+impl Console {
+    /// Listens at `path`.
+    pub fn listen(path: &str) -> Self {
+        Self(sys::socket::listen_at(path, SocketType::STREAM).expect("a socket"))
+    }
+
+    /// The descriptor that comes over the next connection, and the bytes with it.
+    pub fn take(&self) -> (Option<OwnedFd>, String) {
+        let connection = accept(&self.0).expect("a connection");
+        let mut bytes = [0; 4096];
+        let message = sys::socket::receive(connection, &mut bytes).expect("a message");
+        (
+            message.descriptor,
+            String::from_utf8_lossy(&bytes[..message.len]).into_owned(),
+        )
     }
 }
 
