@@ -2,8 +2,8 @@
 //! the library's own.
 //!
 //! The OCI commands run and end in the first state. They allocate some tens of kilobytes, so that
-//! nothing is ever given back but the newest block; one mmap(2), populated at once, costs less than the
-//! page faults that it saves.
+//! nothing is ever given back but the newest block. Pages are asked for some at a time: one madvise(2)
+//! costs less than the page faults that it saves, and pages that are never used are never cleared.
 
 use core::alloc::{GlobalAlloc, Layout};
 use core::cell::UnsafeCell;
@@ -12,8 +12,8 @@ use core::sync::atomic::{AtomicBool, Ordering};
 
 use crate::syscall;
 
-const FIRST: usize = 96 * 1024;
-const LATER: usize = 1024 * 1024;
+const MAPPED: usize = 1024 * 1024;
+const POPULATED: usize = 32 * 1024;
 
 static LIBRARY: AtomicBool = AtomicBool::new(false);
 
@@ -39,6 +39,8 @@ pub struct Heap {
 #[derive(Debug)]
 struct Region {
     next: usize,
+    /// What lies before it is there without a page fault.
+    populated: usize,
     end: usize,
 }
 
@@ -50,7 +52,11 @@ impl Heap {
     #[allow(clippy::new_without_default, reason = "it is made in a static")]
     pub const fn new() -> Self {
         Self {
-            region: UnsafeCell::new(Region { next: 0, end: 0 }),
+            region: UnsafeCell::new(Region {
+                next: 0,
+                populated: 0,
+                end: 0,
+            }),
         }
     }
 }
@@ -98,7 +104,7 @@ unsafe impl GlobalAlloc for Heap {
         // SAFETY: as in `alloc`.
         let region = unsafe { &mut *self.region.get() };
         if block as usize + layout.size() == region.next && block as usize + size <= region.end {
-            region.next = block as usize + size;
+            region.advance(block as usize + size);
             return block;
         }
         // SAFETY: the caller gives a valid new size for this alignment; both blocks are as long as the
@@ -118,7 +124,7 @@ impl Region {
     fn take(&mut self, layout: Layout) -> *mut u8 {
         let start = self.next.next_multiple_of(layout.align());
         if self.next != 0 && start + layout.size() <= self.end {
-            self.next = start + layout.size();
+            self.advance(start + layout.size());
             return start as *mut u8;
         }
         if !self.grow(layout.size() + layout.align()) {
@@ -127,20 +133,44 @@ impl Region {
         self.take(layout)
     }
 
+    /// Uses the region up to `next`, which is not behind its end.
+    fn advance(&mut self, next: usize) {
+        self.next = next;
+        if next > self.populated {
+            let start = self.populated;
+            self.populated = next.next_multiple_of(POPULATED).min(self.end);
+            // A kernel before 5.14 refuses, and the pages come one by one.
+            // SAFETY: this only makes pages of our own mapping present.
+            let _ = unsafe {
+                syscall!(
+                    libc::SYS_madvise,
+                    start,
+                    self.populated - start,
+                    libc::MADV_POPULATE_WRITE
+                )
+            };
+        }
+    }
+
     fn grow(&mut self, least: usize) -> bool {
         const READ_WRITE: usize = 3;
         const PRIVATE_ANONYMOUS: usize = 0x22;
-        const POPULATE: usize = 0x8000;
-        let first = self.next == 0;
-        let size = least
-            .max(if first { FIRST } else { LATER })
-            .next_multiple_of(4096);
-        let flags = PRIVATE_ANONYMOUS | if first { POPULATE } else { 0 };
+        let size = least.max(MAPPED).next_multiple_of(4096);
         // SAFETY: an anonymous mapping at an address of the kernel's choice.
-        let mapped = unsafe { syscall!(libc::SYS_mmap, 0, size, READ_WRITE, flags, usize::MAX, 0) };
+        let mapped = unsafe {
+            syscall!(
+                libc::SYS_mmap,
+                0,
+                size,
+                READ_WRITE,
+                PRIVATE_ANONYMOUS,
+                usize::MAX,
+                0
+            )
+        };
         match mapped {
             Ok(address) => {
-                (self.next, self.end) = (address, address + size);
+                (self.next, self.populated, self.end) = (address, address, address + size);
                 true
             }
             Err(_) => false,

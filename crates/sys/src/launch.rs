@@ -24,7 +24,8 @@ const CLONE_VFORK: u64 = 0x4000;
 const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 const CLONE_NEWUSER: u64 = 0x1000_0000;
 const SIGCHLD: u64 = 17;
-const STACK: usize = 16 * 1024;
+/// What the new process needs before it has memory of its own. Every page that is touched is a fault.
+const STACK: usize = 8 * 1024;
 const MOST_ARGUMENTS: usize = 8;
 const MOST_KEPT: usize = 256;
 
