@@ -132,6 +132,7 @@ pub(crate) struct Launching<'p, 'a> {
     pub slots: SlotTable,
     pub spawned: Option<Spawned>,
     pub terminal: Option<OwnedFd>,
+    overlay_owners: Option<OwnedFd>,
     unanswered: bool,
     answered: usize,
 }
@@ -147,6 +148,7 @@ impl<'p, 'a> Launching<'p, 'a> {
             slots: SlotTable::default(),
             spawned: None,
             terminal: None,
+            overlay_owners: None,
             unanswered: false,
             answered: 0,
         }
@@ -220,6 +222,7 @@ impl<'p, 'a> Launching<'p, 'a> {
             HostAct::DevicePolicy { .. } => self.device_policy(),
             HostAct::OpenNamespace { path, .. } => self.open_namespace(path),
             HostAct::TranslateOwners { path, mount } => self.translate(path, *mount),
+            HostAct::TranslateOverlay { overlay, mount } => self.translate_overlay(overlay, *mount),
             HostAct::OpenMount {
                 path,
                 mount,
@@ -263,7 +266,14 @@ impl<'p, 'a> Launching<'p, 'a> {
     }
 
     fn make_cgroups(&mut self) -> Result<()> {
-        self.group = Some(Group::create(self.prepared.cgroup.leaves.clone())?);
+        match Group::create(self.prepared.cgroup.leaves.clone()) {
+            Ok(group) => self.group = Some(group),
+            Err(error) => {
+                // Nothing of it is ours: another container may be in there.
+                self.record.cgroups.clear();
+                return Err(error.into());
+            }
+        }
         Ok(())
     }
 
@@ -295,11 +305,34 @@ impl<'p, 'a> Launching<'p, 'a> {
             Error::from(error)
                 .hint("the file system of this directory cannot translate owners (idmapped mounts)")
         })?;
+        self.keep_tree(mount, tree);
+        Ok(())
+    }
+
+    fn translate_overlay(&mut self, overlay: &plan::Overlay, mount: Option<usize>) -> Result<()> {
+        if self.overlay_owners.is_none() {
+            let maps = idmap::maps_for(self.prepared.options.spec, None)?;
+            self.overlay_owners = Some(idmap::user_namespace(&maps)?);
+        }
+        let Some(namespace) = &self.overlay_owners else {
+            return Ok(());
+        };
+        let made = sys::overlay::translated(&overlay.base, &overlay.options, namespace);
+        let tree = made.map_err(|error| {
+            Error::from(error).hint(
+                "the file system of the layers cannot translate owners (idmapped mounts), or \
+                 overlayfs cannot stand on ones that do: Linux 5.19 is needed",
+            )
+        })?;
+        self.keep_tree(mount, tree);
+        Ok(())
+    }
+
+    fn keep_tree(&mut self, mount: Option<usize>, tree: OwnedFd) {
         match mount {
             Some(index) => self.slots.mount_trees.push((index, tree)),
             None => self.slots.root_tree = Some(tree),
         }
-        Ok(())
     }
 
     fn open_mount(&mut self, path: &str, mount: Option<usize>, recursive: bool) -> Result<()> {

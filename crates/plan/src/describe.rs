@@ -70,6 +70,13 @@ impl fmt::Display for HostAct {
             Self::TranslateOwners { path, .. } => {
                 write!(f, "copy the mount of {path} with translated owners")
             }
+            Self::TranslateOverlay { overlay, .. } => {
+                write!(
+                    f,
+                    "mount overlay ({}) of lower layers with translated owners",
+                    overlay.options
+                )
+            }
             Self::OpenMount { path, .. } => write!(f, "copy the mount of {path}"),
             Self::StartSocket => f.write_str("make the socket on which start says the word"),
             Self::Launch(launch) => write!(f, "{launch}"),

@@ -8,9 +8,9 @@ use alloc::vec::Vec;
 use spec::{Linux, Namespace, NamespaceType, Place, Propagation};
 
 use crate::error::Error;
-use crate::request::{Act, Exec, Facts, Request, Root};
+use crate::request::{Act, Exec, Facts, Overlay, Request, Root};
 use crate::step::{
-    Answer, ChildAct, EnterRoot, HookKind, HostAct, Launch, Origin, Plan, Slot, Step,
+    Answer, Bind, ChildAct, EnterRoot, HookKind, HostAct, Launch, Origin, Plan, Slot, Step,
 };
 use crate::{mounts, process, propagation};
 
@@ -148,12 +148,17 @@ impl<'a> Order<'a, '_> {
     /// The root's mounts are copied by the runtime where owners are translated, or where root in the
     /// container may not reach them.
     fn open_root(&mut self) {
-        let Root::Directory(path) = &self.request.root else {
-            return;
+        let maps = Origin::Config(Place::field("linux.uidMappings"));
+        let path = match &self.request.root {
+            Root::Directory(path) => path.clone(),
+            Root::Overlay(overlay) => {
+                if self.request.translate_root {
+                    self.translate_overlays(overlay);
+                }
+                return;
+            }
         };
-        let path = path.clone();
         if self.request.translate_root {
-            let maps = Origin::Config(Place::field("linux.uidMappings"));
             self.host(maps, HostAct::TranslateOwners { path, mount: None });
         } else if self.new_user_namespace() {
             let (mount, recursive) = (None, true);
@@ -167,6 +172,22 @@ impl<'a> Order<'a, '_> {
                 },
             );
         }
+    }
+
+    /// overlayfs itself translates no owners: its layers do, which only the runtime may arrange.
+    fn translate_overlays(&mut self, root: &Overlay) {
+        let maps = Origin::Config(Place::field("linux.uidMappings"));
+        let (overlay, mount) = (root.clone(), None);
+        self.host(maps, HostAct::TranslateOverlay { overlay, mount });
+        for (number, overlay) in self.request.overlays.iter().enumerate() {
+            let (overlay, mount) = (overlay.clone(), Some(self.overlay_slot(number)));
+            self.host(maps, HostAct::TranslateOverlay { overlay, mount });
+        }
+    }
+
+    /// The overlays' mounts are kept behind those of `mounts`.
+    fn overlay_slot(&self, number: usize) -> usize {
+        self.request.spec.mounts.len() + number
     }
 
     /// Root in a user namespace may not be allowed to reach the source; the runtime is.
@@ -361,6 +382,11 @@ impl<'a> Order<'a, '_> {
                 recursive: true,
                 tree,
             },
+            Root::Overlay(overlay) if self.request.translate_root => ChildAct::Root {
+                path: Cow::Owned(overlay.target.clone()),
+                recursive: true,
+                tree,
+            },
             Root::Overlay(overlay) => ChildAct::RootOverlay {
                 target: Cow::Owned(overlay.target.clone()),
                 options: Cow::Owned(overlay.options.clone()),
@@ -368,7 +394,19 @@ impl<'a> Order<'a, '_> {
             },
         };
         self.child(Origin::Config(place), act);
-        for overlay in &self.request.overlays {
+        for (number, overlay) in self.request.overlays.iter().enumerate() {
+            if self.request.translate_root {
+                let act = ChildAct::Bind(Bind {
+                    source: Cow::Borrowed("overlay"),
+                    target: Cow::Owned(overlay.target.clone()),
+                    tree: Some(Slot::MountTree(self.overlay_slot(number))),
+                    attributes: (0, 0),
+                    recursive_attributes: (0, 0),
+                    op_flags: 0,
+                });
+                self.child(Origin::Config(place), act);
+                continue;
+            }
             let act = ChildAct::Overlay {
                 target: Cow::Owned(overlay.target.clone()),
                 options: Cow::Owned(overlay.options.clone()),

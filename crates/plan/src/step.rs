@@ -6,6 +6,8 @@ use alloc::vec::Vec;
 
 use spec::{NamespaceType, Place};
 
+use crate::request::Overlay;
+
 /// Text that borrows from the configuration where it can.
 pub(crate) type Text<'a> = Cow<'a, str>;
 
@@ -121,6 +123,13 @@ pub enum HostAct {
         /// The directory or file.
         path: String,
         /// Which of `mounts`; none for the root.
+        mount: Option<usize>,
+    },
+    /// Mount an overlay, attached nowhere, of lower layers with translated owners.
+    TranslateOverlay {
+        /// The overlay.
+        overlay: Overlay,
+        /// Which slot takes it, beyond those of `mounts`; none for the root.
         mount: Option<usize>,
     },
     /// Copy the mount tree of a bind's source, or of the root, for a process that may not reach it.

@@ -12,6 +12,7 @@ pub mod heap;
 pub mod launch;
 pub mod mount;
 pub mod namespace;
+pub mod overlay;
 pub mod process;
 pub mod raw;
 pub mod root;

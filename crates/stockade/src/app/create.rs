@@ -175,18 +175,7 @@ fn settings(
     storage: &Storage,
 ) -> Outcome<(Settings, Uppers)> {
     let extras = &lowered.extras;
-    let overlay_root = matches!(storage.base, Base::Overlay(_));
     let own_users = !matches!(extras.userns, Userns::Host);
-    if own_users && (overlay_root || !storage.overlays.is_empty()) {
-        return Err(Failure {
-            code: None,
-            message: "--userns: not built yet for copy-on-write roots (host, images, --ephemeral)"
-                .into(),
-            hint: Some(
-                "a directory as ROOT works: its owners are translated by an idmapped mount".into(),
-            ),
-        });
-    }
     let mut mounts = storage
         .overlay_mounts(if extras.auto_remove { "volatile" } else { "" })
         .into_iter();
@@ -298,7 +287,11 @@ fn write(path: &str, planned: &mut Planned) -> Outcome<Directory> {
     for ([upper, work], lower) in &planned.uppers {
         make_dir(&directory.file(upper))?;
         make_dir(&directory.file(work))?;
-        take_after(&directory.file(upper), lower)?;
+        take_after(
+            &directory.file(upper),
+            lower,
+            planned.lowered.spec.linux.as_ref(),
+        )?;
     }
     for file in &planned.lowered.extras.files {
         directory.write_own_file(&file.name, file.content.as_bytes())?;
@@ -316,14 +309,31 @@ fn make_dir(path: &str) -> Outcome<()> {
     made.map_err(|error| Failure::new(format!("mkdir {path}: {error}")))
 }
 
-/// The upper directory is what the container sees as the merged one.
-fn take_after(upper: &str, lower: &str) -> Outcome<()> {
+/// The upper directory is what the container sees as the merged one; with a user namespace, its owners
+/// are those that the translated lower one has.
+fn take_after(upper: &str, lower: &str, linux: Option<&spec::Linux<'_>>) -> Outcome<()> {
     let failed = |error: std::io::Error| Failure::new(format!("{upper}: {error}"));
     let like =
         std::fs::metadata(lower).map_err(|error| Failure::new(format!("{lower}: {error}")))?;
-    std::os::unix::fs::chown(upper, Some(like.uid()), Some(like.gid())).map_err(failed)?;
+    let (users, groups) = linux.map_or((&[][..], &[][..]), |linux| {
+        (&linux.uid_mappings, &linux.gid_mappings)
+    });
+    let (uid, gid) = (
+        translated(users, like.uid()),
+        translated(groups, like.gid()),
+    );
+    std::os::unix::fs::chown(upper, Some(uid), Some(gid)).map_err(failed)?;
     let mode = std::fs::Permissions::from_mode(like.mode() & 0o7777);
     std::fs::set_permissions(upper, mode).map_err(failed)
+}
+
+/// What an id inside is outside; one that has no counterpart there stays what it is.
+fn translated(maps: &[spec::IdMap], id: u32) -> u32 {
+    let found = maps.iter().find_map(|map| {
+        let offset = id.checked_sub(map.container)?;
+        (offset < map.size).then(|| map.host.checked_add(offset))?
+    });
+    found.unwrap_or(id)
 }
 
 fn write_cidfile(planned: &Planned) -> Outcome<()> {
