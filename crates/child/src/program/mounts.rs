@@ -260,9 +260,12 @@ impl Child {
         Ok(())
     }
 
+    /// The first cover is the mount itself, the next are copies of it: before Linux 6.15 a mount that
+    /// is attached nowhere cannot be copied.
     fn empty_directory(&mut self) -> bare::Result<Fd> {
         if self.root.empty < 0 {
             self.root.empty = bare::detached_mount(c"tmpfs", MOUNT_ATTR_RDONLY)?;
+            return Ok(self.root.empty);
         }
         bare::open_tree(self.root.empty, c"", false)
     }
