@@ -412,6 +412,22 @@ fn long_logs_have_an_end_too() {
 }
 
 #[test]
+fn a_log_that_grows_is_shown_as_it_was() {
+    let place = Place::new();
+    place.run(
+        "web",
+        &[],
+        "while :; do echo a line that is printed over and over; done",
+    );
+    let start = Instant::now();
+    for _ in 0..3 {
+        assert!(place.ok(&["logs", "-n", "3", "web"]).lines().count() <= 3);
+    }
+    place.ok(&["kill", "web"]);
+    assert!(start.elapsed() < PATIENCE);
+}
+
+#[test]
 fn following_ends_with_the_container() {
     let place = Place::new();
     place.run(

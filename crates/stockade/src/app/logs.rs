@@ -5,7 +5,7 @@ mod follow;
 mod tail;
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, ErrorKind, Seek, SeekFrom, Write, stderr, stdout};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom, Take, Write, stderr, stdout};
 use std::time::SystemTime;
 
 use container::{Directory, Store};
@@ -95,7 +95,7 @@ fn print(directory: &Directory, wish: &Wish, tail: Option<u64>, follow: bool) ->
             .as_ref()
             .is_some_and(|watch| watch.is_written(directory));
         if reader.lines.is_none() {
-            reader.open(&path, tail.take())?;
+            reader.open(&path, tail.take(), follow)?;
         }
         if reader.go_on()? == Reached::Until {
             return Ok(());
@@ -120,7 +120,7 @@ enum Reached {
 }
 
 struct Reader<'w> {
-    lines: Option<BufReader<File>>,
+    lines: Option<BufReader<Take<File>>>,
     wish: &'w Wish,
     /// Whether the next entry of each stream begins a line.
     begun: [bool; 2],
@@ -129,18 +129,26 @@ struct Reader<'w> {
 }
 
 impl Reader<'_> {
-    /// A container that was never started has no log yet.
-    fn open(&mut self, path: &str, tail: Option<u64>) -> Outcome<()> {
+    /// A container that was never started has no log yet. Of one that prints faster than is read here,
+    /// what was there at the beginning is shown, unless it is to be followed.
+    fn open(&mut self, path: &str, tail: Option<u64>, follow: bool) -> Outcome<()> {
         let failed = |error: std::io::Error| Failure::new(format!("{path}: {error}"));
         let mut file = match File::open(path) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
             opened => opened.map_err(failed)?,
         };
-        if let Some(count) = tail {
-            let start = tail::start(&mut file, count).map_err(failed)?;
-            file.seek(SeekFrom::Start(start)).map_err(failed)?;
-        }
-        self.lines = Some(BufReader::with_capacity(64 << 10, file));
+        let length = file.metadata().map_err(failed)?.len();
+        let start = match tail {
+            Some(count) => tail::start(&mut file, count).map_err(failed)?,
+            None => 0,
+        };
+        file.seek(SeekFrom::Start(start)).map_err(failed)?;
+        let most = if follow {
+            u64::MAX
+        } else {
+            length.saturating_sub(start)
+        };
+        self.lines = Some(BufReader::with_capacity(64 << 10, file.take(most)));
         Ok(())
     }
 
