@@ -6,6 +6,7 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::cell::RefCell;
 
 use sys::rustix::fs::{CWD, Mode, OFlags, mkdirat, openat};
 use sys::rustix::io::{retry_on_intr, write};
@@ -24,8 +25,18 @@ pub struct Group {
     /// One `O_PATH` descriptor for each leaf.
     pub(crate) dirs: Vec<OwnedFd>,
     made: Vec<String>,
+    /// The file that was written last, for the many lines of a v1 device policy.
+    written: RefCell<Option<Written>>,
     /// Whether a leaf was there before, so that an earlier container's device program may be, too.
     pub(crate) taken_over: bool,
+}
+
+/// A control file, still open.
+#[derive(Debug)]
+struct Written {
+    leaf: usize,
+    name: String,
+    file: OwnedFd,
 }
 
 impl Group {
@@ -35,6 +46,7 @@ impl Group {
             dirs: Vec::with_capacity(leaves.len()),
             leaves,
             made: Vec::new(),
+            written: RefCell::new(None),
             taken_over: false,
         }
     }
@@ -114,6 +126,7 @@ impl Group {
             leaves,
             dirs,
             made: Vec::new(),
+            written: RefCell::new(None),
             taken_over: false,
         })
     }
@@ -153,13 +166,12 @@ impl Group {
     /// # Errors
     /// When the kernel refuses; the error names the field that asked for it.
     pub fn write(&self, setting: &Setting<'_>) -> Result<()> {
-        let dir = &self.dirs[setting.leaf];
         let place = Some(setting.place);
         if let Some(used) = setting.above {
             self.check_use(setting, used)?;
         }
         let (mut file, mut value) = (&*setting.file, &*setting.value);
-        let mut done = file::write(dir, file, value);
+        let mut done = self.write_to(setting.leaf, file, value);
         match &setting.absent {
             Absent::Ignored if done == Err(Errno::NOENT) || done == Err(Errno::OPNOTSUPP) => {
                 return Ok(());
@@ -169,7 +181,7 @@ impl Group {
                 value: its,
             } if done == Err(Errno::NOENT) => {
                 (file, value) = (other, its);
-                done = file::write(dir, file, value);
+                done = self.write_to(setting.leaf, file, value);
             }
             _ => {}
         }
@@ -177,6 +189,25 @@ impl Group {
             let error = file::write_error(file, value, &self.leaves[setting.leaf].dir(), errno);
             error.from_place(place)
         })
+    }
+
+    /// Writes `value` by one write(2).
+    fn write_to(&self, leaf: usize, name: &str, value: &str) -> core::result::Result<(), Errno> {
+        let mut written = self.written.borrow_mut();
+        let same = written
+            .take()
+            .filter(|last| last.leaf == leaf && last.name == name);
+        let open = match same {
+            Some(last) => last,
+            None => Written {
+                leaf,
+                name: name.into(),
+                file: file::open(&self.dirs[leaf], name, OFlags::WRONLY)?,
+            },
+        };
+        let done = retry_on_intr(|| write(&open.file, value.as_bytes()));
+        *written = Some(open);
+        done.map(drop)
     }
 
     /// Refuses a limit that is below what is used now.
