@@ -233,7 +233,7 @@ fn add_changes<'a>(
     place: Place,
 ) {
     let tree = options.tree_attributes;
-    if !tree.is_empty() && options.bind.is_none() {
+    if !tree.is_empty() && (options.bind.is_none() || options.remount) {
         let (set, clear) = (tree.set, tree.clear);
         let act = ChildAct::Attributes {
             target: target(mount),

@@ -65,6 +65,7 @@ pub mod nr {
     pub const OPENAT: usize = 257;
     pub const MKDIRAT: usize = 258;
     pub const MKNODAT: usize = 259;
+    pub const FCHMOD: usize = 91;
     pub const FCHOWNAT: usize = 260;
     pub const NEWFSTATAT: usize = 262;
     pub const SYMLINKAT: usize = 266;
@@ -127,6 +128,7 @@ pub mod nr {
     pub const OPENAT: usize = 56;
     pub const MKDIRAT: usize = 34;
     pub const MKNODAT: usize = 33;
+    pub const FCHMOD: usize = 52;
     pub const FCHOWNAT: usize = 54;
     pub const NEWFSTATAT: usize = 79;
     pub const SYMLINKAT: usize = 36;
@@ -232,6 +234,10 @@ struct OpenHow {
 pub struct Status {
     /// Type and permissions.
     pub mode: u32,
+    /// The owner.
+    pub uid: u32,
+    /// The group.
+    pub gid: u32,
     /// The device that a node stands for.
     pub device: u64,
 }
@@ -341,11 +347,15 @@ pub fn fstat(fd: Fd) -> Result<Status> {
     #[cfg(target_arch = "x86_64")]
     let status = Status {
         mode: raw[3] as u32,
+        uid: (raw[3] >> 32) as u32,
+        gid: raw[4] as u32,
         device: raw[5],
     };
     #[cfg(target_arch = "aarch64")]
     let status = Status {
         mode: raw[2] as u32,
+        uid: raw[3] as u32,
+        gid: (raw[3] >> 32) as u32,
         device: raw[4],
     };
     Ok(status)
@@ -377,6 +387,11 @@ pub fn symlinkat(text: &CStr, dir: Fd, path: &CStr) -> Result<()> {
 pub fn chownat(dir: Fd, path: &CStr, uid: u32, gid: u32) -> Result<()> {
     let flags = flags::AT_SYMLINK_NOFOLLOW | flags::AT_EMPTY_PATH;
     done(call!(nr::FCHOWNAT, dir, path.as_ptr(), uid, gid, flags))
+}
+
+/// fchmod(2).
+pub fn fchmod(fd: Fd, mode: u32) -> Result<()> {
+    done(call!(nr::FCHMOD, fd, mode))
 }
 
 /// getdents64(2).

@@ -11,6 +11,9 @@ use crate::bare::{self, Fd, Result, errno};
 
 const PATH_MAX: usize = 4096;
 
+/// How many links to what is missing may follow one another.
+const MOST_LINKS: u32 = 8;
+
 /// A path on the stack that can be cut and extended.
 pub struct PathBuffer {
     bytes: [u8; PATH_MAX],
@@ -141,15 +144,19 @@ impl Root {
         let name = CStr::from_bytes_with_nul(&bytes[cut..]).unwrap_or(c"");
         // After a closing slash there is no name; such a path goes the long way.
         if name.is_empty() {
-            return self.make_all(path, make);
+            return self.make_all(path, make, 0);
         }
         let parent = match self.open_directory(&bytes[..cut]) {
-            Err(errno::ENOENT) => return self.make_all(path, make),
+            Err(errno::ENOENT) => return self.make_all(path, make, 0),
             parent => parent?,
         };
         let made = make_one(parent, name, make);
         bare::close(parent);
-        made
+        match made {
+            // A link to what is missing.
+            Err(errno::EEXIST) => self.make_all(path, make, 0),
+            made => made,
+        }
     }
 
     /// Opens the directory that the first bytes of a path name. Not inlined for its buffer's sake: every
@@ -165,7 +172,7 @@ impl Root {
 
     /// Makes `path` and the directories above it that are missing, one component at a time.
     #[inline(never)]
-    fn make_all(&self, path: &CStr, make: Make) -> Result<Fd> {
+    fn make_all(&self, path: &CStr, make: Make, links: u32) -> Result<Fd> {
         let mut buffer = PathBuffer::new(path)?;
         let end = trimmed_len(path.to_bytes());
         let mut at = 0;
@@ -189,6 +196,14 @@ impl Root {
                 }),
                 other => other,
             };
+            if next == Err(errno::EEXIST) && links < MOST_LINKS {
+                let name = &path.to_bytes()[start..at];
+                let rest = &path.to_bytes()[at..];
+                let made =
+                    self.make_behind(dir, &path.to_bytes()[..start], name, rest, make, links);
+                bare::close(dir);
+                return made;
+            }
             bare::close(dir);
             dir = next?;
             while at < end && path.to_bytes()[at] == b'/' {
@@ -196,6 +211,28 @@ impl Root {
             }
         }
         Ok(dir)
+    }
+
+    /// Makes what a link names that leads to something missing, and `rest` below it. The kernel resolves
+    /// the new path beneath the root again, so that it cannot lead out.
+    #[inline(never)]
+    fn make_behind(
+        &self,
+        dir: Fd,
+        above: &[u8],
+        name: &[u8],
+        rest: &[u8],
+        make: Make,
+        links: u32,
+    ) -> Result<Fd> {
+        let mut buffer = PathBuffer::new(c"")?;
+        buffer.set(&[name])?;
+        let mut text = PathBuffer::new(c"")?;
+        text.read_link(dir, buffer.as_text())?;
+        let target = text.as_text().to_bytes();
+        let above = if target.starts_with(b"/") { b"" } else { above };
+        buffer.set(&[above, target, rest])?;
+        self.make_all(buffer.as_text(), make, links + 1)
     }
 
     /// The directory that holds `path`, made when missing, and its last component. `/dev`, where

@@ -3,8 +3,8 @@
 use core::ffi::CStr;
 
 use crate::bare::flags::{
-    MNT_DETACH, MOUNT_ATTR_RDONLY, MS_MOVE, MS_RDONLY, MS_REC, MS_SLAVE, O_CREAT, O_DIRECTORY,
-    O_EXCL, O_NOFOLLOW, O_PATH, O_RDONLY, O_WRONLY, S_IFDIR, S_IFMT,
+    MNT_DETACH, MOUNT_ATTR_RDONLY, MS_MOVE, MS_RDONLY, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW,
+    O_PATH, O_RDONLY, O_WRONLY, S_IFDIR, S_IFMT,
 };
 use crate::bare::{self, AT_FDCWD, Fd, MountAttributes, errno};
 use crate::inside::{Make, PathBuffer};
@@ -316,12 +316,11 @@ impl Child {
         Ok(())
     }
 
-    /// The old root lies under the new one for a moment; it is cut loose as a slave, so that nothing
-    /// of this reaches the host.
+    /// The old root lies over the new one for a moment, and is cut loose. It is a slave of the host's
+    /// since the first step, so that nothing of this reaches the host.
     fn pivot(&mut self) -> Step {
         bare::fchdir(self.root.fd)?;
         bare::pivot_root(c".", c".")?;
-        bare::mount(None, c".", None, MS_SLAVE | MS_REC, None)?;
         bare::umount(c".", MNT_DETACH)?;
         Ok(())
     }
@@ -421,12 +420,17 @@ fn copy_entry(from: Fd, to: Fd, name: &CStr, kind: u8, depth: u32) -> bare::Resu
         DT_LNK => {
             let mut text = PathBuffer::new(c"")?;
             text.read_link(from, name)?;
-            bare::symlinkat(text.as_text(), to, name)
+            bare::symlinkat(text.as_text(), to, name)?;
+            let link = bare::openat(from, name, O_PATH | O_NOFOLLOW, 0)?;
+            let owner = bare::fstat(link)?;
+            bare::close(link);
+            bare::chownat(to, name, owner.uid, owner.gid)
         }
         DT_DIR => {
             let source = bare::openat(from, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0)?;
-            bare::mkdirat(to, name, bare::fstat(source)?.mode & 0o7777)?;
+            bare::mkdirat(to, name, 0o700)?;
             let target = bare::openat(to, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0)?;
+            same_owner(source, target)?;
             let copied = copy_tree(source, target, depth + 1);
             bare::close(source);
             bare::close(target);
@@ -437,11 +441,19 @@ fn copy_entry(from: Fd, to: Fd, name: &CStr, kind: u8, depth: u32) -> bare::Resu
     }
 }
 
+/// Gives `target` the owner and the mode of `source`; in this order, because a change of owner takes
+/// the set-id bits away.
+fn same_owner(source: Fd, target: Fd) -> bare::Result<()> {
+    let status = bare::fstat(source)?;
+    bare::chownat(target, c"", status.uid, status.gid)?;
+    bare::fchmod(target, status.mode & 0o7777)
+}
+
 fn copy_file(from: Fd, to: Fd, name: &CStr) -> bare::Result<()> {
     let source = bare::openat(from, name, O_RDONLY | O_NOFOLLOW, 0)?;
-    let mode = u64::from(bare::fstat(source)?.mode & 0o7777);
-    let target = bare::openat(to, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode)?;
+    let target = bare::openat(to, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600)?;
     while bare::sendfile(target, source, 1 << 20)? != 0 {}
+    same_owner(source, target)?;
     bare::close(source);
     bare::close(target);
     Ok(())
