@@ -91,6 +91,8 @@ impl Engine {
         };
         let config = dir.read_config()?;
         let spec = Spec::parse(&config)?;
+        let checked = options.process.check(spec.linux.as_ref());
+        checked.map_err(|error| Error::new(Kind::BadConfig, format!("exec: {error}")))?;
         let filter = match spec.linux.as_ref().and_then(|linux| linux.seccomp.as_ref()) {
             Some(profile) => Some(seccomp_cache::program(&self.state_root, profile)?),
             None => None,

@@ -8,6 +8,7 @@ use plan::HookKind;
 use spec::state::{OCI_VERSION, ProcessState, SECCOMP_FD, State, Status};
 use spec::{Hook, Spec, Str};
 use sys::error::OnCall;
+use sys::namespace::PidNamespace;
 use sys::rustix::fs::{SeekFrom, seek};
 use sys::rustix::net::SocketType;
 use sys::rustix::process::Signal;
@@ -19,6 +20,8 @@ use crate::record::Record;
 use crate::report::{self, Report};
 
 const MOUNT: u64 = 0x2_0000;
+const USER: u64 = 0x1000_0000;
+const PID: u64 = 0x2000_0000;
 
 /// The state of a container, as hooks read it.
 pub(crate) fn state<'r>(record: &'r Record, status: Status) -> State<'r> {
@@ -91,7 +94,12 @@ pub(crate) fn run_for(launching: &Launching<'_, '_>, kind: HookKind, index: usiz
     )
 }
 
-/// Runs every hook of a kind; the first failure ends it.
+fn has_user_namespace(spec: &Spec<'_>) -> bool {
+    let linux = spec.linux.as_ref();
+    linux.is_some_and(|linux| linux.namespace(spec::NamespaceType::User).is_some())
+}
+
+/// Runs every hook of a kind; the first failure ends it, but after the container's end, where all run.
 pub(crate) fn run_all(
     kind: HookKind,
     spec: &Spec<'_>,
@@ -104,7 +112,10 @@ pub(crate) fn run_all(
     for (index, hook) in kind.of(hooks).iter().enumerate() {
         let target = target.map(|fd| fd.as_fd().try_clone_to_owned()).transpose();
         let target = target.map_err(|errno| sys::Error::new("dup", "pidfd", errno))?;
-        run(kind, index, hook, state, spec, target)?;
+        let ended = run(kind, index, hook, state, spec, target);
+        if ended.is_err() && kind != HookKind::Poststop {
+            return ended;
+        }
     }
     Ok(())
 }
@@ -126,17 +137,27 @@ fn run(
     target: Option<OwnedFd>,
 ) -> Result<()> {
     let inside = matches!(kind, HookKind::CreateContainer | HookKind::StartContainer);
-    let namespaces = if inside {
-        namespaces_of(spec) & !0x2000_0000
+    let namespaces = if inside { namespaces_of(spec) } else { 0 };
+    // What is executed in the container's root is the image's, and no more trusted than the payload.
+    let payload = spec
+        .process
+        .as_ref()
+        .filter(|_| kind == HookKind::StartContainer);
+    let user = if payload.is_some() && has_user_namespace(spec) {
+        USER
     } else {
         0
+    };
+    let joined = match &target {
+        Some(target) if namespaces & PID != 0 => Some(PidNamespace::enter(target)?),
+        _ => None,
     };
     let slots = SlotTable {
         target,
         input: Some(state_file(state)?),
         ..SlotTable::default()
     };
-    let plan = plan::hook(kind, index, hook, namespaces);
+    let plan = plan::hook(kind, index, hook, namespaces & !PID | user, payload);
     let failed = |why: &str| {
         let name = kind.field().strip_prefix("hooks.").unwrap_or("");
         Error::new(
@@ -144,7 +165,9 @@ fn run(
             format!("error running {name} hook #{index}: {why}"),
         )
     };
-    let spawned = spawn(&plan, &slots, &Spawn::default())?;
+    let spawned = spawn(&plan, &slots, &Spawn::default());
+    drop(joined);
+    let spawned = spawned?;
     drop(slots);
     let timeout = hook.timeout.map(|seconds| seconds.saturating_mul(1000));
     if !process::wait_ended(&spawned.started.pidfd, timeout)? {
