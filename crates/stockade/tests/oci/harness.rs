@@ -107,6 +107,13 @@ impl Outcome {
         self
     }
 
+    /// Asserts that the payload failed and that its words contain `text`.
+    #[track_caller]
+    pub fn fails_inside(self, text: &str) {
+        assert_ne!(self.code, 0, "did not fail: {self:?}");
+        assert!(self.err.contains(text), "{text:?} is not in {:?}", self.err);
+    }
+
     /// Standard output's lines.
     pub fn lines(&self) -> Vec<&str> {
         self.out.lines().collect()

@@ -3,7 +3,13 @@
 
 mod configs;
 mod crash;
+mod exec;
 mod harness;
+mod hooks;
 mod killed;
+mod mounts;
+mod namespaces;
 mod privileges;
+mod settings;
+mod terminal;
 mod verbs;

@@ -1,0 +1,263 @@
+//! Kernel settings, limits and filters: what is asked for holds.
+
+use serde_json::json;
+
+use crate::harness::Bundle;
+
+#[test]
+fn sysctls_of_the_containers_namespaces() {
+    let Some(mut bundle) = Bundle::new() else {
+        return;
+    };
+    let before = std::fs::read_to_string("/proc/sys/kernel/shmmni").unwrap();
+    bundle.config["linux"]["sysctl"] = json!({"net.ipv4.ip_forward": "1", "kernel.shmmni": "1234", "net/ipv4/conf/lo/forwarding": "1"});
+    let script = "cat /proc/sys/net/ipv4/ip_forward /proc/sys/kernel/shmmni /proc/sys/net/ipv4/conf/lo/forwarding";
+    assert_eq!(bundle.sh(script).run().ok().out, "1\n1234\n1\n");
+    assert_eq!(
+        std::fs::read_to_string("/proc/sys/kernel/shmmni").unwrap(),
+        before
+    );
+    for key in [
+        "kernel.panic",
+        "vm.swappiness",
+        "net.ipv4.no_such",
+        "kernel.shmmni.x",
+        "../x",
+        "net.ipv4.../../../kernel/panic",
+    ] {
+        bundle.config["linux"]["sysctl"] = json!({key: "1"});
+        bundle.run().fails("config.json: linux.sysctl");
+    }
+    bundle.without_namespace("network");
+    bundle.config["linux"]["sysctl"] = json!({"net.ipv4.ip_forward": "1"});
+    bundle.run().fails("config.json: linux.sysctl");
+    bundle.assert_nothing_left("refusals");
+}
+
+#[test]
+fn a_limit_on_processes_refuses_the_next_one() {
+    let Some(mut bundle) = Bundle::new() else {
+        return;
+    };
+    bundle.config["linux"]["resources"]["pids"] = json!({"limit": 5});
+    let out = bundle
+        .sh("for i in 1 2 3 4 5 6 7 8; do sleep 1 & done; true")
+        .run();
+    assert!(out.err.contains("can't fork"), "{out:?}");
+    bundle.assert_nothing_left("run");
+}
+
+#[test]
+fn a_limit_on_memory_kills() {
+    let Some(mut bundle) = Bundle::new() else {
+        return;
+    };
+    bundle.config["linux"]["resources"]["memory"] = json!({"limit": 8 << 20, "swap": 8 << 20});
+    let outcome = bundle
+        .args(&["dd", "if=/dev/zero", "of=/dev/null", "bs=64M", "count=1"])
+        .run();
+    assert_eq!(outcome.code, 137, "{outcome:?}");
+    bundle.assert_nothing_left("a kill for memory");
+}
+
+#[test]
+fn a_limit_on_processor_time_throttles() {
+    let Some(mut bundle) = Bundle::new() else {
+        return;
+    };
+    bundle.config["linux"]["resources"]["cpu"] =
+        json!({"quota": 5000, "period": 50000, "shares": 512});
+    bundle.sh("while true; do :; done").detach().ok();
+    bundle.wait_until("throttling", || {
+        let stat = bundle.cgroup_file("cpu", "cpu.stat");
+        let throttled = stat
+            .lines()
+            .find_map(|line| line.strip_prefix("nr_throttled "));
+        throttled.is_some_and(|count| count != "0")
+    });
+    assert_eq!(bundle.cgroup_file("cpu", "cpu.shares"), "512");
+}
+
+#[test]
+fn limits_change_while_the_container_runs() {
+    let Some(mut bundle) = Bundle::new() else {
+        return;
+    };
+    bundle.config["linux"]["resources"]["pids"] = json!({"limit": 50});
+    bundle.config["linux"]["resources"]["memory"] = json!({"limit": 64 << 20});
+    bundle.sh("sleep 100").detach().ok();
+    bundle
+        .call(&[
+            "update",
+            "--pids-limit",
+            "77",
+            "--memory",
+            "128m",
+            &bundle.id,
+        ])
+        .ok();
+    assert_eq!(bundle.cgroup_file("pids", "pids.max"), "77");
+    assert_eq!(
+        bundle.cgroup_file("memory", "memory.limit_in_bytes"),
+        (128 << 20).to_string()
+    );
+    std::fs::write(bundle.below("limits"), r#"{"pids": {"limit": 33}}"#).unwrap();
+    bundle
+        .call(&["update", "-r", &bundle.below("limits"), &bundle.id])
+        .ok();
+    assert_eq!(bundle.cgroup_file("pids", "pids.max"), "33");
+    assert_eq!(
+        bundle.cgroup_file("memory", "memory.limit_in_bytes"),
+        (128 << 20).to_string()
+    );
+    bundle
+        .call(&["update", "--memory", "banana", &bundle.id])
+        .fails("--memory");
+    bundle
+        .call(&["update", "--pids-limit", "1x", &bundle.id])
+        .fails("--pids-limit");
+}
+
+#[test]
+fn devices_that_are_not_allowed_cannot_be_opened() {
+    let Some(mut bundle) = Bundle::new() else {
+        return;
+    };
+    bundle.capabilities(&["CAP_MKNOD", "CAP_SYS_ADMIN"]);
+    bundle.config["process"]["noNewPrivileges"] = json!(false);
+    bundle.mount("tmpfs", "tmpfs", "/tmp", &["dev"]);
+    bundle.config["linux"]["resources"]["devices"] = json!([
+        {"allow": false, "access": "rwm"},
+        {"allow": true, "type": "c", "major": 1, "minor": 3, "access": "rwm"},
+        {"allow": true, "type": "c", "major": 1, "minor": 5, "access": "r"},
+        {"allow": true, "type": "c", "major": 1, "access": "m"},
+    ]);
+    // As with every runtime, any node may be made; what counts is opening it.
+    let script = "mknod /tmp/kmsg c 1 11; mknod /tmp/zero c 1 5; mknod /tmp/loop b 7 0; \
+        head -c1 /tmp/kmsg; head -c1 /tmp/loop; head -c1 /tmp/zero | wc -c; echo x > /dev/null && echo fine";
+    let outcome = bundle.sh(script).run();
+    assert_eq!(outcome.out, "1\nfine\n", "{outcome:?}");
+    for refused in [
+        "/tmp/kmsg: Operation not permitted",
+        "/tmp/loop: Operation not permitted",
+    ] {
+        assert!(outcome.err.contains(refused), "{refused} in {outcome:?}");
+    }
+    bundle.sh("sleep 100").detach().ok();
+    let outcome = bundle.exec_sh("mknod /tmp/kmsg c 1 11; head -c1 /tmp/kmsg");
+    assert!(
+        outcome.err.contains("Operation not permitted"),
+        "exec has the same policy: {outcome:?}"
+    );
+}
+
+fn filter(rules: serde_json::Value) -> serde_json::Value {
+    json!({"defaultAction": "SCMP_ACT_ALLOW", "architectures": ["SCMP_ARCH_X86_64"], "syscalls": rules})
+}
+
+#[test]
+fn seccomp_gives_errno_kills_and_looks_at_arguments() {
+    let Some(mut bundle) = Bundle::permissive() else {
+        return;
+    };
+    for privileges in [true, false] {
+        bundle.config["process"]["noNewPrivileges"] = json!(privileges);
+        bundle.config["linux"]["seccomp"] = filter(
+            json!([{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 28}]),
+        );
+        bundle
+            .sh("mkdir /tmp/x")
+            .run()
+            .fails_inside("No space left on device");
+        bundle.config["linux"]["seccomp"] =
+            filter(json!([{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_KILL_PROCESS"}]));
+        assert_eq!(bundle.args(&["mkdir", "/tmp/x"]).run().code, 128 + 31);
+        let no_777 = json!({"index": 1, "value": 0o777, "op": "SCMP_CMP_EQ"});
+        bundle.config["linux"]["seccomp"] = filter(json!([
+            {"names": ["chmod"], "action": "SCMP_ACT_ERRNO", "errnoRet": 13, "args": [no_777]}
+        ]));
+        bundle
+            .sh("chmod 700 /tmp && echo fine; chmod 777 /tmp")
+            .run()
+            .fails_inside("chmod: /tmp: Permission denied");
+        let out = bundle
+            .sh("grep Seccomp: /proc/self/status | cut -f2")
+            .run()
+            .ok()
+            .out;
+        assert_eq!(out, "2\n");
+    }
+    bundle.config["linux"]["seccomp"] =
+        filter(json!([{"names": ["banana"], "action": "SCMP_ACT_BANANA"}]));
+    bundle.run().fails("linux.seccomp.syscalls[0].action");
+}
+
+#[test]
+fn exec_is_under_the_same_filter() {
+    let Some(mut bundle) = Bundle::permissive() else {
+        return;
+    };
+    bundle.config["linux"]["seccomp"] = filter(
+        json!([{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 28}]),
+    );
+    bundle.sh("sleep 100").detach().ok();
+    bundle
+        .exec_sh("mkdir /tmp/x")
+        .fails_inside("No space left on device");
+}
+
+#[test]
+fn a_seccomp_agent_gets_the_listener_and_the_state() {
+    use crate::harness::Console;
+    let Some(mut bundle) = Bundle::new() else {
+        return;
+    };
+    let agent = Console::listen(&bundle.below("agent"));
+    bundle.config["linux"]["seccomp"] =
+        filter(json!([{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_NOTIFY"}]));
+    bundle.config["linux"]["seccomp"]["listenerPath"] = json!(bundle.below("agent"));
+    bundle.config["linux"]["seccomp"]["listenerMetadata"] = json!("words");
+    let taker = std::thread::spawn(move || agent.take());
+    bundle.sh("sleep 100").detach().ok();
+    let (listener, text) = taker.join().unwrap();
+    assert!(listener.is_some());
+    let state: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(state["metadata"], "words");
+    assert_eq!(state["fds"], json!(["seccompFd"]));
+    assert_eq!(state["state"]["id"], bundle.id.as_str());
+    assert_eq!(state["pid"], bundle.pid());
+}
+
+#[test]
+fn an_agent_that_is_not_there_is_told() {
+    let Some(mut bundle) = Bundle::new() else {
+        return;
+    };
+    bundle.config["linux"]["seccomp"] =
+        filter(json!([{"names": ["mkdir"], "action": "SCMP_ACT_NOTIFY"}]));
+    bundle.config["linux"]["seccomp"]["listenerPath"] = json!("/no/agent");
+    bundle.sh("true").run().fails("listenerPath");
+    bundle.assert_nothing_left("run");
+    bundle.config["linux"]["seccomp"]
+        .as_object_mut()
+        .unwrap()
+        .remove("listenerPath");
+    bundle.run().fails("listenerPath");
+}
+
+#[test]
+fn a_cgroup_in_use_is_refused() {
+    let (Some(mut first), Some(mut second)) = (Bundle::new(), Bundle::new()) else {
+        return;
+    };
+    first.sh("sleep 100").detach().ok();
+    second.config["linux"]["cgroupsPath"] = json!(first.cgroup());
+    second
+        .sh("true")
+        .run()
+        .fails("container's cgroup is not empty");
+    assert_eq!(first.status(), "running");
+    first.verb("pause").ok();
+    second.run().fails("cgroup");
+    assert_eq!(first.status(), "paused");
+}
