@@ -83,7 +83,19 @@ fn run(store: &Store, id: &str, client: Option<OwnedFd>, attach: bool, restarts:
     let result = outcome.and_then(|mut monitor| {
         monitor.restarts = restarts;
         let ended = monitor.serve(client.as_ref(), attach, &signals);
-        monitor.finish(ended)
+        let code = ended.as_ref().ok().map(|(code, _)| *code);
+        let finished = monitor.finish(ended);
+        // Whoever waits may rely on what is written down, or removed, by then.
+        if let Some(code) = code {
+            for client in client.iter().chain(&monitor.clients) {
+                attach::send_code(client, code);
+            }
+        }
+        match finished? {
+            Some(row) if monitor.pause(row) => Ok(Some(row + 1)),
+            Some(_) => monitor.give_up().map(|()| None),
+            None => Ok(None),
+        }
     });
     match result {
         Ok(None) => 0,
@@ -126,6 +138,7 @@ struct Monitor<'s> {
     directory: Directory,
     settings: Settings,
     log: Log,
+    clients: Vec<OwnedFd>,
     restarts: u32,
     started: String,
     started_at: i64,
@@ -154,6 +167,7 @@ impl<'s> Monitor<'s> {
             directory,
             settings,
             log,
+            clients: Vec::new(),
             restarts: 0,
             started: String::new(),
             started_at: 0,
@@ -190,11 +204,9 @@ impl<'s> Monitor<'s> {
             Ok((code, oom))
         });
         leave_streams()?;
+        self.clients = core::mem::take(&mut streams.clients);
         let ended = ended?;
         engine.delete(&id, true)?;
-        for client in client.into_iter().chain(&streams.clients) {
-            attach::send_code(client, ended.0);
-        }
         Ok(ended)
     }
 
@@ -345,7 +357,8 @@ impl<'s> Monitor<'s> {
         Ok(())
     }
 
-    /// Writes down how it ended; says whether it is to be started again, and for the how-manieth time.
+    /// Writes down how it ended, or removes it; says whether it is to be started again, and how often
+    /// in a row it was already.
     fn finish(&mut self, ended: Result<(i32, bool)>) -> Result<Option<u32>> {
         // `update` may have changed the restart policy meanwhile.
         if let Ok(settings) = self.directory.settings() {
@@ -381,14 +394,16 @@ impl<'s> Monitor<'s> {
         if let Some(error) = failure {
             return Err(error);
         }
-        if !ending.restarting || !self.pause(row) {
-            if ending.restarting {
-                ending.restarting = false;
-                self.directory.write_ending(&ending)?;
-            }
-            return Ok(None);
-        }
-        Ok(Some(row + 1))
+        Ok(ending.restarting.then_some(row))
+    }
+
+    /// It is not started again after all.
+    fn give_up(&self) -> Result<()> {
+        let ending = self.directory.ending()?.unwrap_or_default();
+        self.directory.write_ending(&Ending {
+            restarting: false,
+            ..ending
+        })
     }
 
     /// Waits before the next start; false when the container was stopped meanwhile.

@@ -36,6 +36,7 @@ pub(crate) enum Left {
 pub(crate) struct Seat {
     signals: Signals,
     raw: Option<Raw>,
+    keys: DetachKeys,
 }
 
 impl Seat {
@@ -45,13 +46,14 @@ impl Seat {
         if wish.tty && wish.input && !raw {
             return Err(Failure::new("the input device is not a TTY"));
         }
+        let keys = DetachKeys::parse(wish.keys.unwrap_or(DEFAULT)).map_err(Failure::new)?;
         let signals = relay::signals(raw)?;
         let raw = if raw {
             Some(Raw::enter(sys::stdio::input())?)
         } else {
             None
         };
-        Ok(Self { signals, raw })
+        Ok(Self { signals, raw, keys })
     }
 
     /// Carries everything between the two sides until the container ends or the person leaves.
@@ -61,7 +63,6 @@ impl Seat {
         wish: &Wish<'_>,
         attached: Attached,
     ) -> Outcome<Left> {
-        let keys = DetachKeys::parse(wish.keys.unwrap_or(DEFAULT)).map_err(Failure::new)?;
         let window = if wish.tty {
             attached.input.as_ref().map(clone).transpose()?
         } else {
@@ -83,7 +84,7 @@ impl Seat {
         let relay = Relay {
             signals: &self.signals,
             raw: self.raw.as_ref(),
-            detach: keys,
+            detach: self.keys,
             forward: wish.forward,
             process: None,
         };

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use container::{Channel, Directory, Ending, Settings, Store};
-use engine::Status;
-use sys::process;
+use engine::{Kind, Status};
 use sys::rustix::process::Pid;
+use sys::{Errno, process};
 
 use super::attach::{Left, Seat, Wish};
 use super::failure::{Failure, Outcome};
@@ -47,15 +47,17 @@ fn each(store: &Store, given: &[String], act: impl Fn(&Named) -> Outcome<()>) ->
 fn runtime(store: &Store, id: &str) -> Outcome<Option<(engine::Record, Status)>> {
     match store.engine.inspect(id) {
         Ok(found) => Ok(Some(found)),
-        Err(error) if error.kind == engine::Kind::NotFound => Ok(None),
+        // Its record goes before its directory does: somebody removes both right now.
+        Err(error) if matches!(error.kind, Kind::NotFound | Kind::Kernel(Errno::NOENT)) => Ok(None),
         Err(error) => Err(error.into()),
     }
 }
 
 /// Removes what a monitor that was killed left of a container that has ended.
 fn mend(store: &Store, container: &Named) -> Outcome<()> {
-    let left = match runtime(store, &container.id) {
-        Ok(found) => found.map(|(_, status)| status),
+    let left = match store.engine.inspect(&container.id) {
+        Ok((_, status)) => Some(status),
+        Err(error) if error.kind == Kind::NotFound => None,
         Err(_) => Some(Status::Stopped),
     };
     if matches!(left, Some(Status::Stopped)) && !container.directory.has_monitor() {
@@ -78,8 +80,7 @@ pub(crate) fn start(store: &Store, request: &cli::Start) -> Outcome<i32> {
         return start_attached(store, request);
     }
     each(store, &request.containers, |container| {
-        mend(store, container)?;
-        if runtime(store, &container.id)?.is_some() {
+        if !make_ready(store, container)? {
             return Ok(());
         }
         container.directory.set_stopped(false)?;
@@ -89,13 +90,31 @@ pub(crate) fn start(store: &Store, request: &cli::Start) -> Outcome<i32> {
     Ok(0)
 }
 
+/// Lets go of a life that has ended; false when there is one that has not.
+fn make_ready(store: &Store, container: &Named) -> Outcome<bool> {
+    // Its monitor may be writing down how it ended, or waiting to start it again, which it is told to.
+    for _ in 0..500 {
+        mend(store, container)?;
+        match runtime(store, &container.id)? {
+            Some((_, Status::Stopped)) => {}
+            Some(_) => return Ok(false),
+            None if !container.directory.has_monitor() => return Ok(true),
+            None => Channel::nudge(&container.directory),
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let name = &container.settings.name;
+    Err(Failure::new(format!(
+        "container {name} does not come to its end"
+    )))
+}
+
 fn start_attached(store: &Store, request: &cli::Start) -> Outcome<i32> {
     let [given] = request.containers.as_slice() else {
         return Err(Failure::new("start --attach: takes one container"));
     };
     let container = named(store, given)?;
-    mend(store, &container)?;
-    if runtime(store, &container.id)?.is_some() {
+    if !make_ready(store, &container)? {
         return Err(Failure::new(format!(
             "container {given} runs already: use attach"
         )));
@@ -175,7 +194,7 @@ pub(crate) fn kill(store: &Store, request: &cli::Kill) -> Outcome<()> {
             container.directory.set_stopped(true)?;
         }
         match store.engine.kill(&container.id, signal, false) {
-            Err(error) if error.kind == engine::Kind::NotFound => Err(Failure::new(format!(
+            Err(error) if error.kind == Kind::NotFound => Err(Failure::new(format!(
                 "container {} is not running",
                 container.settings.name
             ))),
@@ -223,7 +242,7 @@ pub(crate) fn unpause(store: &Store, request: &cli::Named) -> Outcome<()> {
 
 fn not_running(error: engine::Error, container: &Named) -> Failure {
     match error.kind {
-        engine::Kind::NotFound => Failure::new(format!(
+        Kind::NotFound => Failure::new(format!(
             "container {} is not running",
             container.settings.name
         )),
@@ -251,8 +270,13 @@ pub(crate) fn remove(store: &Store, request: &cli::Remove) -> Outcome<()> {
 }
 
 /// Removes a container's directory, name and hold on its image.
-fn remove_storage(store: &Store, id: &str) -> Outcome<()> {
+pub(crate) fn remove_storage(store: &Store, id: &str) -> Outcome<()> {
     store.remove(id)?;
+    unpin(store, id)
+}
+
+/// Gives up a container's hold on its image.
+pub(crate) fn unpin(store: &Store, id: &str) -> Outcome<()> {
     let images = format!("{}/images", store.data);
     if std::path::Path::new(&images).is_dir() {
         image::Store::open(std::path::Path::new(&images))?.unpin(id)?;
