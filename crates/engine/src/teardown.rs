@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use cgroup::control::Deadline;
 use cgroup::{Group, Leaf};
-use sys::rustix::fs::{AtFlags, CWD, OFlags, unlinkat};
+use sys::rustix::fs::{AtFlags, CWD, unlinkat};
 use sys::rustix::process::{Pid, Signal};
 use sys::{Errno, OwnedFd, process};
 
@@ -57,22 +57,17 @@ fn remove_empty(made: &[String]) -> bool {
 
 /// Kills every process of the container and waits for its first one to end.
 fn kill_all(leaves: &[Leaf], first: Option<&OwnedFd>) -> Result<()> {
-    let there = leaves.iter().filter(|leaf| is_there(leaf)).cloned();
-    let there: Vec<_> = there.collect();
-    // Whoever was stopped before there was a cgroup has none.
-    if !there.is_empty() {
-        Group::open(there)?.kill()?;
+    // Processes are in all of them: where one is gone, or was never made, nobody is in the others.
+    if !leaves.is_empty()
+        && let Ok(group) = Group::open(leaves.to_vec())
+    {
+        group.kill()?;
     }
     if let Some(pidfd) = first {
         process::signal(pidfd, Signal::KILL)?;
         process::wait_ended(pidfd, Some(PATIENCE_MS))?;
     }
     Ok(())
-}
-
-fn is_there(leaf: &Leaf) -> bool {
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW;
-    sys::file::open(&leaf.dir(), flags).is_ok()
 }
 
 /// The container's first process, where it lives.
