@@ -15,8 +15,8 @@ use super::state::{self, Known};
 use crate::cli;
 use crate::output::format;
 use crate::output::inspect::{
-    Config, Device, HostConfig, Inspected, Mount, NetworkSettings, RestartPolicy as Restart, State,
-    Ulimit, moment,
+    Config, Device, HostConfig, Inspected, LogConfig, Mount, NetworkSettings,
+    RestartPolicy as Restart, State, Ulimit, moment,
 };
 
 /// The size of `/dev/shm` when nothing was said, in bytes.
@@ -164,6 +164,10 @@ fn host_config(known: &Known, spec: &Spec<'_>) -> HostConfig {
     let linux = spec.linux.as_ref();
     let held = HostConfig {
         binds: list(&options.volume),
+        log_config: LogConfig {
+            r#type: "json-file".into(),
+            ..LogConfig::default()
+        },
         network_mode: network(options).to_owned(),
         restart_policy: restart(settings.restart),
         auto_remove: settings.auto_remove,
@@ -381,8 +385,11 @@ fn network_settings(known: &Known, spec: &Spec<'_>) -> NetworkSettings {
         .pid()
         .filter(|_| own)
         .map(|pid| sys::process::namespace_path(pid, "net"));
+    let unknown = ["NetworkID", "IPAddress", "Gateway", "MacAddress"];
+    let joined = unknown.map(|field| (field.to_owned(), String::new()));
     NetworkSettings {
         sandbox_key: key.unwrap_or_default(),
+        networks: BTreeMap::from([(network(&known.options).to_owned(), joined.into())]),
         ..NetworkSettings::default()
     }
 }

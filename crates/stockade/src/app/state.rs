@@ -15,6 +15,9 @@ use crate::output::units;
 /// The exit code of a container whose end nobody saw, as containerd has it.
 pub(crate) const UNKNOWN_CODE: i32 = 255;
 
+/// Why its exit code is not known.
+pub(crate) const UNSEEN_END: &str = "its monitor was killed: nobody saw how it ended";
+
 /// How long, and how often, a container is looked at that is just being started or cleaned up after.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 const LOOKS: u32 = 200;
@@ -143,7 +146,7 @@ fn unseen_end(record: &Record, ending: Option<Ending>) -> Now {
         code: UNKNOWN_CODE,
         started: moment(&record.created),
         finished: None,
-        error: "its monitor was killed: nobody saw how it ended".into(),
+        error: UNSEEN_END.into(),
         ..ended(State::Exited, ending)
     }
 }
@@ -237,13 +240,27 @@ impl Known {
 pub(crate) fn all(store: &Store) -> Outcome<(Vec<Known>, Vec<super::Failure>)> {
     let (mut known, mut failures) = (Vec::new(), Vec::new());
     for id in store.ids()? {
-        match Known::read(store, id.clone()) {
-            Ok(one) => known.push(one),
-            Err(failure) if has_settings(store, &id) => failures.push(failure),
-            Err(_) => {}
+        match read_patiently(store, &id) {
+            Some(Ok(one)) => known.push(one),
+            Some(Err(failure)) => failures.push(failure),
+            None => {}
         }
     }
     Ok((known, failures))
+}
+
+/// One that is just being removed may be met with half of its files gone: none, a moment later.
+fn read_patiently(store: &Store, id: &str) -> Option<Outcome<Known>> {
+    const ATTEMPTS: u32 = 10;
+    let mut read = Known::read(store, id.to_owned());
+    for _ in 1..ATTEMPTS {
+        if read.is_ok() {
+            break;
+        }
+        std::thread::sleep(LOOK_AGAIN);
+        read = Known::read(store, id.to_owned());
+    }
+    (read.is_ok() || has_settings(store, id)).then_some(read)
 }
 
 /// `container.json` is written last when a container is made.

@@ -121,7 +121,7 @@ fn row(
             cpu: earlier
                 .get(&known.id)
                 .and_then(|before| share(sample, *before)),
-            network: known.now.pid().and_then(network),
+            network: network_use(known),
             ..usage(figures, host)
         },
         None => Usage::default(),
@@ -166,6 +166,14 @@ fn host_memory() -> Option<u64> {
         .find_map(|line| line.strip_prefix("MemTotal:"))?;
     let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     kibibytes.checked_mul(1024)
+}
+
+/// With the host's network nothing is the container's own, which Docker shows as none.
+fn network_use(known: &Known) -> Option<(u64, u64)> {
+    match super::inspect::network(&known.options) {
+        "host" => Some((0, 0)),
+        _ => known.now.pid().and_then(network),
+    }
 }
 
 /// Bytes that came in and went out by the interfaces of a process's network namespace, loopback not

@@ -4,7 +4,7 @@ use container::{RestartPolicy, Store};
 use front::app::value::restart::{Restart, restart};
 use front::app::{Machine, Origins, RunOptions, limits};
 use front::error::About;
-use spec::{Linux, Memory, Resources};
+use spec::{Linux, Memory, Pids, Resources};
 
 use super::failure::{Failure, Outcome};
 use super::print;
@@ -49,16 +49,14 @@ fn update_one(store: &Store, known: &Known, given: &RunOptions) -> Outcome<()> {
     }
     let options = merged(&known.options, given)?;
     let machine = Machine::read(&known.id, &known.directory.path)?;
-    let wanted = limits(&options, &machine, Vec::new(), &mut Origins::default())?;
+    let wanted = limits(&options, &machine, Vec::new(), &mut Origins::default())
+        .map_err(|error| about_older(error, given))?;
     let mut spec = known.spec()?;
     let linux = spec.linux.get_or_insert_with(Linux::default);
     let held = linux.resources.get_or_insert_with(Resources::default);
     if known.runs() {
         let change = lifted(held, wanted.clone(), given);
-        store
-            .engine
-            .update(&known.id, &change)
-            .map_err(|error| named(error, known))?;
+        apply(store, known, held, &change)?;
     }
     held.memory = wanted.memory;
     held.cpu = wanted.cpu;
@@ -70,12 +68,62 @@ fn update_one(store: &Store, known: &Known, given: &RunOptions) -> Outcome<()> {
     Ok(known.directory.write_settings(&settings)?)
 }
 
-fn named(error: engine::Error, known: &Known) -> Failure {
+/// Writes the limits of a container that runs; all of them, or those that it had.
+fn apply(
+    store: &Store,
+    known: &Known,
+    held: &Resources<'_>,
+    change: &Resources<'_>,
+) -> Outcome<()> {
+    let Err(error) = store.engine.update(&known.id, change) else {
+        return Ok(());
+    };
+    let before = restored(held, change);
+    // What cannot be put back either is told by `inspect`'s and the kernel's difference only.
+    let _ = store.engine.update(&known.id, &before);
     let failure = Failure::from(error);
-    Failure {
-        message: format!("container {}: {}", known.settings.name, failure.message),
-        ..failure
+    let message = format!("container {}: {}", known.settings.name, failure.message);
+    Err(Failure { message, ..failure })
+}
+
+/// The limits that were held, and "none" for those that were not.
+fn restored<'r>(held: &Resources<'r>, change: &Resources<'_>) -> Resources<'r> {
+    let mut before = Resources {
+        devices: Vec::new(),
+        ..held.clone()
+    };
+    if change.pids.is_some() {
+        before.pids.get_or_insert(Pids { limit: Some(-1) });
     }
+    if let Some(memory) = change.memory.filter(|_| held.memory.is_none()) {
+        before.memory = Some(Memory {
+            limit: memory.limit.map(|_| -1),
+            swap: memory.swap.map(|_| -1),
+            ..Memory::default()
+        });
+    }
+    if change.cpu.as_ref().is_some_and(|cpu| cpu.quota.is_some()) {
+        let cpu = before.cpu.get_or_insert_default();
+        cpu.quota = cpu.quota.or(Some(-1));
+    }
+    before
+}
+
+/// A limit that the container has from before may be what a new one does not go with.
+fn about_older(error: front::Error, given: &RunOptions) -> Failure {
+    let option = error.place.split(' ').next().unwrap_or_default();
+    let field = option.trim_start_matches('-').replace('-', "_");
+    let now = serde_json::to_value(given).unwrap_or_default();
+    let is_older = now.get(&field).is_none_or(serde_json::Value::is_null);
+    let failure = Failure::from(error);
+    let hint = "the container has that limit from before: change both together".to_owned();
+    if is_older && failure.hint.is_none() {
+        return Failure {
+            hint: Some(hint),
+            ..failure
+        };
+    }
+    failure
 }
 
 fn policy(given: &RunOptions) -> Outcome<Option<RestartPolicy>> {

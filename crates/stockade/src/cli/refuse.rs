@@ -115,7 +115,9 @@ fn mistake(path: &[String], error: &Error) -> String {
             format!("which command? See `{prefix} --help`")
         }
         ErrorKind::MissingRequiredArgument => {
-            format!("{} is missing; see `{prefix} --help`", missing(error))
+            let names = missing(error);
+            let verb = if names.contains(" and ") { "are" } else { "is" };
+            format!("{names} {verb} missing; see `{prefix} --help`")
         }
         ErrorKind::InvalidValue | ErrorKind::ValueValidation => invalid_value(error),
         ErrorKind::InvalidUtf8 => "an argument is not UTF-8".to_owned(),

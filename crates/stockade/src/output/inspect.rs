@@ -125,6 +125,7 @@ pub(crate) struct Config {
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct HostConfig {
     pub(crate) binds: Option<Vec<String>>,
+    pub(crate) log_config: LogConfig,
     pub(crate) network_mode: String,
     pub(crate) restart_policy: RestartPolicy,
     pub(crate) auto_remove: bool,
@@ -180,6 +181,15 @@ pub(crate) struct HostConfig {
     pub(crate) masked_paths: Vec<String>,
     pub(crate) readonly_paths: Vec<String>,
     pub(crate) init: Option<bool>,
+}
+
+/// How what it prints is kept.
+#[derive(Clone, Debug, Default, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct LogConfig {
+    /// Docker's name of the format.
+    pub(crate) r#type: String,
+    pub(crate) config: BTreeMap<String, String>,
 }
 
 /// `--restart`
