@@ -277,7 +277,7 @@ fn mistakes_are_one_line_with_a_hint() {
     );
     assert_eq!(
         mistake("rename"),
-        "stockade rename: CONTAINER and NAME is missing; see `stockade rename --help`"
+        "stockade rename: CONTAINER and NAME are missing; see `stockade rename --help`"
     );
     assert!(mistake("exec web").contains("COMMAND is missing"));
     assert!(mistake("plan").starts_with("stockade plan: which command?"));
