@@ -152,6 +152,17 @@ fn write_attributes(f: &mut fmt::Formatter<'_>, set: u64, clear: u64) -> fmt::Re
     Ok(())
 }
 
+/// `MS_…` of mount(2).
+fn propagation_name(flag: u64) -> &'static str {
+    match flag & (0xf << 17) {
+        0x2_0000 => " unbindable",
+        0x4_0000 => " private",
+        0x8_0000 => " slave",
+        0x10_0000 => " shared",
+        _ => "",
+    }
+}
+
 impl fmt::Display for Bind<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let how = if self.op_flags & child::op::flag::RECURSIVE != 0 {
@@ -223,15 +234,12 @@ impl fmt::Display for ChildAct<'_> {
                 set,
                 clear,
                 propagation,
-                ..
+                recursive,
             } => {
-                write!(f, "change mount {target}:")?;
+                let below = if *recursive { " and all below" } else { "" };
+                write!(f, "change mount {target}{below}:")?;
                 write_attributes(f, *set, *clear)?;
-                if *propagation != 0 {
-                    write!(f, " propagation")
-                } else {
-                    Ok(())
-                }
+                f.write_str(propagation_name(*propagation))
             }
             Self::Node {
                 path,
