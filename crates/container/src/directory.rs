@@ -73,6 +73,11 @@ impl Directory {
         self.file(LOG)
     }
 
+    /// Where its monitor listens, or the last one did.
+    pub fn socket_path(&self) -> String {
+        self.file(SOCKET)
+    }
+
     /// Its descriptor.
     pub fn as_dir(&self) -> sys::BorrowedFd<'_> {
         self.fd.as_fd()

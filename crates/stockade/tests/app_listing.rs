@@ -654,6 +654,30 @@ fn the_truth_is_told_when_a_monitor_was_killed() {
 }
 
 #[test]
+fn what_ran_when_the_machine_stopped_has_ended() {
+    let place = Place::new();
+    place.run("web", &[], "exit 3");
+    place.wait_for_status("web", "exited");
+    assert_eq!(place.field("web", "{{.State.ExitCode}}"), "3");
+    // As if it had been started again after that, and nothing of that start were left.
+    let log = PathBuf::from(place.field("web", "{{.LogPath}}"));
+    let socket = log.with_file_name("attach.sock");
+    assert!(
+        Command::new("touch")
+            .arg(&socket)
+            .status()
+            .unwrap()
+            .success()
+    );
+    let state = "{{.State.Status}} {{.State.ExitCode}}";
+    assert_eq!(place.field("web", state), "exited 255");
+    fs::remove_file(log.with_file_name("ending.json")).unwrap();
+    assert_eq!(place.field("web", state), "exited 255");
+    fs::remove_file(socket).unwrap();
+    assert_eq!(place.field("web", state), "created 0");
+}
+
+#[test]
 fn a_damaged_container_hides_no_others() {
     let place = Place::new();
     place.run("web", &[], "sleep 1000");

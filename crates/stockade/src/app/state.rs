@@ -57,6 +57,8 @@ struct Look {
     runtime: Option<(Record, Status)>,
     monitor: bool,
     ending: Option<Ending>,
+    /// When the last monitor began.
+    began: Option<SystemTime>,
 }
 
 impl Look {
@@ -71,6 +73,7 @@ impl Look {
             runtime,
             monitor: directory.has_monitor(),
             ending: directory.ending()?,
+            began: began(directory),
         })
     }
 
@@ -86,9 +89,18 @@ impl Look {
             (None, true) if !self.restarting() => LOOKS,
             (None, false) if self.restarting() => LOOKS_FOR_MONITOR,
             (Some(Status::Stopped | Status::Creating | Status::Created), true) => LOOKS,
+            // A monitor that lived at the first half of this look may have cleaned up since.
+            (Some(Status::Stopped | Status::Creating | Status::Created), false) => 1,
             _ => 0,
         }
     }
+}
+
+/// When the container's last monitor began: it makes its socket then.
+fn began(directory: &Directory) -> Option<SystemTime> {
+    std::fs::symlink_metadata(directory.socket_path())
+        .and_then(|socket| socket.modified())
+        .ok()
 }
 
 /// How the container with this id, whose directory this is, is now.
@@ -110,12 +122,14 @@ pub(crate) fn now(store: &Store, directory: &Directory, id: &str) -> Outcome<Now
 fn told(look: Look) -> Now {
     let restarting = look.restarting();
     let ending = look.ending;
+    let finished = ending.as_ref().and_then(|ending| moment(&ending.finished));
     match look.runtime {
         Some((record, Status::Running)) => alive(State::Running, record, ending),
         Some((record, Status::Paused)) => alive(State::Paused, record, ending),
         Some((record, Status::Stopped)) => unseen_end(&record, ending),
         Some((_, Status::Creating | Status::Created)) => ended(State::Created, ending),
         None if restarting && look.monitor => ended(State::Restarting, ending),
+        None if look.began > finished && !look.monitor && !restarting => lost(look.began, ending),
         None if ending.is_some() => ended(State::Exited, ending),
         None => ended(State::Created, None),
     }
@@ -145,6 +159,17 @@ fn unseen_end(record: &Record, ending: Option<Ending>) -> Now {
     Now {
         code: UNKNOWN_CODE,
         started: moment(&record.created),
+        finished: None,
+        error: UNSEEN_END.into(),
+        ..ended(State::Exited, ending)
+    }
+}
+
+/// It ran when the machine, or its monitor in the midst of cleaning up, was stopped.
+fn lost(began: Option<SystemTime>, ending: Option<Ending>) -> Now {
+    Now {
+        code: UNKNOWN_CODE,
+        started: began,
         finished: None,
         error: UNSEEN_END.into(),
         ..ended(State::Exited, ending)
