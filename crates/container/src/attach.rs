@@ -1,6 +1,6 @@
 //! Between a monitor and those who are attached: a socket that keeps message boundaries.
 //!
-//! The client asks (`a` to attach, `q` to look whether the container was stopped). The monitor answers
+//! The client asks (`a` to attach, `w` to wait, `q` to look whether the container was stopped). The monitor answers
 //! `S` with the streams' descriptors (input, output, error; with a terminal input and output), or `E`,
 //! an exit status and words; and in the end `X` and the payload's exit status.
 
@@ -62,6 +62,14 @@ impl Channel {
         })?;
         socket::send(&channel.0, b"a", &[])?;
         channel.attached()
+    }
+
+    /// Asks the monitor of a running container for its exit status, once there is one; none where
+    /// there is no monitor.
+    pub fn watch(directory: &Directory) -> Option<Self> {
+        let channel = Self::connect(directory).ok()?;
+        socket::send(&channel.0, b"w", &[]).ok()?;
+        Some(channel)
     }
 
     /// Tells a monitor to look at its directory again; that there is none is no error.

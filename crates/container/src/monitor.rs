@@ -239,6 +239,7 @@ impl<'s> Monitor<'s> {
         options.init = settings.init;
         options.loopback = settings.loopback;
         options.make_work_dir = true;
+        options.directories = settings.directories.clone();
         options.count_use = true;
         options.await_exec = true;
         if settings.tty {
@@ -350,9 +351,13 @@ impl<'s> Monitor<'s> {
         let client = accept_with(listener, SocketFlags::CLOEXEC).on("accept", "")?;
         let mut request = [0u8; 1];
         socket::receive(&client, &mut request)?;
-        if request == *b"a" {
-            streams.hand_out(&client, self.settings.tty)?;
-            streams.clients.push(client);
+        match &request {
+            b"a" => {
+                streams.hand_out(&client, self.settings.tty)?;
+                streams.clients.push(client);
+            }
+            b"w" => streams.clients.push(client),
+            _ => {}
         }
         Ok(())
     }

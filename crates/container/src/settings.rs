@@ -24,6 +24,8 @@ pub struct Settings {
     pub root: Root,
     /// Overlays inside the root.
     pub overlays: Vec<Overlay>,
+    /// Directories inside that are made where they are missing.
+    pub directories: Vec<String>,
     /// The root's owners are translated by its user namespace.
     pub translate_root: bool,
     /// It has a terminal.

@@ -4,13 +4,14 @@ use alloc::format;
 use alloc::vec::Vec;
 
 use cgroup::control::Deadline;
-use spec::Resources;
 use spec::state::Status;
+use spec::{Resources, Spec};
 use sys::process;
 use sys::rustix::process::Signal;
 
 use crate::Engine;
 use crate::error::{Error, Kind, Result};
+use crate::record::{CgroupRecord, Record};
 use crate::teardown::living_first;
 
 const PATIENCE_MS: u32 = 10_000;
@@ -85,46 +86,83 @@ impl Engine {
     /// Changes limits while the container runs; what is not given stays.
     ///
     /// # Errors
-    /// A limit that this host's cgroups, or the hierarchies that the container is in, cannot hold.
-    pub fn update(&self, id: &str, resources: &Resources<'_>) -> Result<()> {
+    /// A limit that this host's cgroups cannot hold.
+    pub fn update(&self, id: &str, changes: &Resources<'_>) -> Result<()> {
         let dir = self.open_state_dir(id)?;
         dir.lock()?;
-        let record = dir.read()?;
-        let group = self.group(&record)?;
-        let Some(first) = record.cgroups.first() else {
-            return Err(Error::new(
-                Kind::WrongState,
-                format!("container {id} has no cgroup"),
-            ));
-        };
-        let request = cgroup::Request {
-            path: &first.path,
-            shared: first.shared,
-            resources,
-            counted: cgroup::Controllers::NONE,
-        };
-        let layout = cgroup::Layout::find(cgroup::wanted(&request))?;
-        let lowered = cgroup::lower(&request, &layout)?;
-        let mut settings = Vec::new();
-        for mut setting in lowered.settings {
-            let wanted = &lowered.leaves[setting.leaf];
-            let held = group
-                .leaves()
-                .iter()
-                .position(|leaf| leaf.mount == wanted.mount);
-            let Some(held) = held else {
-                let message = format!(
-                    "{}: container {id} was made without the {} hierarchy, so it has no such limit to change",
-                    setting.place,
-                    wanted.name()
-                );
-                return Err(Error::new(Kind::Unsupported, message)
-                    .hint("set some limit of that kind when the container is made"));
-            };
-            setting.leaf = held;
-            settings.push(setting);
+        let mut record = dir.read()?;
+        let config = dir.read_config()?;
+        let mut spec = Spec::parse(&config)?;
+        let linux = spec.linux.get_or_insert_default();
+        let mut resources = linux.resources.take().unwrap_or_default();
+        merge(&mut resources, changes);
+        resources.check()?;
+        let mut group = self.group(&record)?;
+        let done = change(&mut group, &record, &resources);
+        record.cgroups = group.leaves().iter().map(CgroupRecord::new).collect();
+        dir.write(&record)?;
+        done?;
+        linux.resources = Some(resources);
+        dir.replace_config(&spec.to_json())
+    }
+}
+
+fn change(group: &mut cgroup::Group, record: &Record, resources: &Resources<'_>) -> Result<()> {
+    let Some(first) = record.cgroups.first() else {
+        let message = format!("container {} has no cgroup", record.id);
+        return Err(Error::new(Kind::WrongState, message));
+    };
+    let request = cgroup::Request {
+        path: &first.path,
+        shared: first.shared,
+        resources,
+        counted: cgroup::Controllers::NONE,
+    };
+    let layout = cgroup::Layout::find(cgroup::wanted(&request))?;
+    Ok(group.update(&cgroup::lower(&request, &layout)?)?)
+}
+
+/// Takes from `changes` what is given there.
+fn merge<'a>(resources: &mut Resources<'a>, changes: &Resources<'a>) {
+    fn take<T: Clone>(from: &Option<T>, to: &mut Option<T>) {
+        if from.is_some() {
+            to.clone_from(from);
         }
-        Ok(group.apply(&settings)?)
+    }
+    if let Some(given) = &changes.memory {
+        let memory = resources.memory.get_or_insert_default();
+        take(&given.limit, &mut memory.limit);
+        take(&given.reservation, &mut memory.reservation);
+        take(&given.swap, &mut memory.swap);
+        take(&given.swappiness, &mut memory.swappiness);
+        take(&given.disable_oom_killer, &mut memory.disable_oom_killer);
+        take(&given.check_before_update, &mut memory.check_before_update);
+    }
+    if let Some(given) = &changes.cpu {
+        let cpu = resources.cpu.get_or_insert_default();
+        take(&given.shares, &mut cpu.shares);
+        take(&given.quota, &mut cpu.quota);
+        take(&given.burst, &mut cpu.burst);
+        take(&given.period, &mut cpu.period);
+        take(&given.realtime_runtime, &mut cpu.realtime_runtime);
+        take(&given.realtime_period, &mut cpu.realtime_period);
+        take(&given.cpus, &mut cpu.cpus);
+        take(&given.mems, &mut cpu.mems);
+        take(&given.idle, &mut cpu.idle);
+    }
+    take(&changes.pids, &mut resources.pids);
+    take(&changes.block_io, &mut resources.block_io);
+    take(&changes.network, &mut resources.network);
+    if !changes.hugepage_limits.is_empty() {
+        resources
+            .hugepage_limits
+            .clone_from(&changes.hugepage_limits);
+    }
+    for (key, value) in &changes.unified {
+        resources.unified.insert(key.clone(), value.clone());
+    }
+    for (key, value) in &changes.rdma {
+        resources.rdma.insert(key.clone(), value.clone());
     }
 }
 

@@ -56,6 +56,8 @@ pub struct Options<'a> {
     pub make_work_dir: bool,
     /// The parent of cgroups whose path the configuration does not give, without slashes around it.
     pub cgroup_parent: &'a str,
+    /// Directories inside that are made where they are missing.
+    pub directories: Vec<String>,
     /// Enter the hierarchies that count memory, processor time and processes, even without limits.
     pub count_use: bool,
     /// Return only when the payload was executed, or failed to be.
@@ -84,6 +86,7 @@ impl<'a> Options<'a> {
             loopback: false,
             make_work_dir: false,
             cgroup_parent: CGROUP_PARENT,
+            directories: Vec::new(),
             count_use: false,
             await_exec: false,
             fault: crate::fault::Fault::default(),

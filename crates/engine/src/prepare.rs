@@ -140,6 +140,7 @@ fn plan_request<'a>(
         loopback: options.loopback,
         translate_root: options.translate_root,
         make_work_dir: options.make_work_dir,
+        directories: options.directories.clone(),
     }
 }
 

@@ -4,7 +4,8 @@ use plan::HookKind;
 use spec::Spec;
 use spec::state::Status;
 use sys::rustix::net::SocketType;
-use sys::{OwnedFd, socket};
+use sys::rustix::process::Signal;
+use sys::{OwnedFd, process, socket};
 
 use crate::error::{Error, Kind, Result};
 use crate::record::Record;
@@ -30,7 +31,8 @@ impl Engine {
                 return Err(Error::new(Kind::WrongState, message));
             }
         }
-        run_hooks(&dir, &record, HookKind::StartContainer, first.as_ref())?;
+        run_hooks(&dir, &record, HookKind::StartContainer, first.as_ref())
+            .map_err(|error| stop(first.as_ref(), error))?;
         let socket = socket::connect_to(&dir.file(START_SOCKET), SocketType::SEQPACKET)?;
         let handed = socket::receive(&socket, &mut [0u8; 1])?;
         socket::send(&socket, b"g", &[])?;
@@ -42,7 +44,17 @@ impl Engine {
         record.status = Status::Running;
         dir.write(&record)?;
         run_hooks(&dir, &record, HookKind::Poststart, None)
+            .map_err(|error| stop(first.as_ref(), error))
     }
+}
+
+/// A container whose hook failed is stopped (runtime-spec, "Lifecycle").
+fn stop(first: Option<&OwnedFd>, error: Error) -> Error {
+    if let Some(pidfd) = first {
+        let _ = process::signal(pidfd, Signal::KILL);
+        let _ = process::wait_ended(pidfd, None);
+    }
+    error
 }
 
 /// Runs hooks of the configuration's copy, which is not read where there are none.

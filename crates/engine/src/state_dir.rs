@@ -180,14 +180,21 @@ impl StateDir {
 
     /// Replaces the record, at once or not at all.
     pub(crate) fn write(&self, record: &Record) -> Result<()> {
-        const NEXT: &str = "state.json.next";
-        let json = to_json(record)?;
-        if self.write_new(NEXT, &json).is_err() {
+        self.replace("state.json.next", RECORD, &to_json(record)?)
+    }
+
+    /// Replaces the copy of the configuration, at once or not at all.
+    pub(crate) fn replace_config(&self, config: &[u8]) -> Result<()> {
+        self.replace("config.json.next", CONFIG, config)
+    }
+
+    fn replace(&self, next: &str, name: &str, bytes: &[u8]) -> Result<()> {
+        if self.write_new(next, bytes).is_err() {
             // Somebody who was killed may have left one.
-            let _ = unlinkat(&self.dir, NEXT, AtFlags::empty());
-            self.write_new(NEXT, &json)?;
+            let _ = unlinkat(&self.dir, next, AtFlags::empty());
+            self.write_new(next, bytes)?;
         }
-        renameat(&self.dir, NEXT, &self.dir, RECORD).on("rename", &self.file(RECORD))?;
+        renameat(&self.dir, next, &self.dir, name).on("rename", &self.file(name))?;
         Ok(())
     }
 

@@ -79,6 +79,14 @@ impl<'a> Arguments<'a> {
         number(option.name, value)
     }
 
+    /// Whether a verb's help is asked for. What stands behind exec's container is the payload's.
+    pub(crate) fn asks_for_help(&self, verb: &str) -> bool {
+        let words = self.words.get(self.at..).unwrap_or(&[]);
+        let most = if verb == "exec" { 1 } else { words.len() };
+        let mut own = words.iter().take(most).take_while(|word| **word != "--");
+        own.any(|word| matches!(*word, "--help" | "-h"))
+    }
+
     /// All words that are left.
     pub(crate) fn rest(&mut self) -> Vec<&'a str> {
         let rest = self.words.get(self.at..).unwrap_or(&[]).to_vec();

@@ -14,6 +14,8 @@ pub(crate) struct Global<'a> {
     pub(crate) engine: Engine,
     pub(crate) log: Option<&'a str>,
     pub(crate) log_json: bool,
+    /// What is printed in the place of any command: help, or the version.
+    pub(crate) page: Option<String>,
 }
 
 pub(crate) fn parse<'a>(arguments: &mut Arguments<'a>) -> Result<Global<'a>> {
@@ -24,6 +26,7 @@ pub(crate) fn parse<'a>(arguments: &mut Arguments<'a>) -> Result<Global<'a>> {
         engine,
         log: None,
         log_json: false,
+        page: None,
     };
     while let Some(option) = arguments.option() {
         match option.name {
@@ -70,8 +73,8 @@ pub(crate) fn parse<'a>(arguments: &mut Arguments<'a>) -> Result<Global<'a>> {
                 }
             },
             "criu" => drop(arguments.value(option)?),
-            "version" | "v" => return Err(Error::new(Kind::BadConfig, version())),
-            "help" | "h" => return Err(Error::new(Kind::BadConfig, crate::HELP)),
+            "version" | "v" => global.page = Some(version()),
+            "help" | "h" => global.page = Some(String::from(crate::HELP)),
             name => return Err(usage(format!("unknown option --{name}"))),
         }
     }

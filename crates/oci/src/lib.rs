@@ -103,9 +103,15 @@ fn dispatch(
     arguments: &mut Arguments<'_>,
     library: Option<&dyn Library>,
 ) -> Result<Success> {
+    if let Some(page) = &global.page {
+        return Ok(Success::text(page.as_str()));
+    }
     let Some(verb) = arguments.word() else {
         return Ok(Success::text(HELP));
     };
+    if arguments.asks_for_help(verb) {
+        return Ok(Success::text(HELP));
+    }
     match verb {
         "create" => run::create(global, arguments),
         "run" => run::run(global, arguments, library),

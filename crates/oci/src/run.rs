@@ -60,6 +60,15 @@ impl<'a> Given<'a> {
         options.no_pivot = self.no_pivot;
         options.no_new_keyring = self.no_new_keyring;
         options.preserve_fds = self.preserve_fds;
+        let terminal = spec
+            .process
+            .as_ref()
+            .is_some_and(|process| process.terminal);
+        if self.console_socket.is_some() && !terminal {
+            let message =
+                "--console-socket: process.terminal is not set, so there is no terminal to send";
+            return Err(crate::usage(message));
+        }
         options.terminal = self.console_socket.map_or(Terminal::None, Terminal::Socket);
         if let Some(fault) = self.fault {
             let nonsense = || usage(alloc::format!("--fault: {fault:?} is no fault"));

@@ -414,6 +414,11 @@ impl<'a> Order<'a, '_> {
             };
             self.child(Origin::Config(place), act);
         }
+        for path in &self.request.directories {
+            let (path, mode) = (Cow::Owned(path.clone()), 0o755);
+            let volume = Origin::Always("a volume without a source is a directory of the root");
+            self.child(volume, ChildAct::Directory { path, mode });
+        }
         Ok(())
     }
 

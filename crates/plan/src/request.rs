@@ -85,6 +85,8 @@ pub struct Request<'a> {
     pub translate_root: bool,
     /// Make the working directory where it is missing.
     pub make_work_dir: bool,
+    /// Directories inside that are made where they are missing, absolute.
+    pub directories: Vec<String>,
 }
 
 /// What `exec` runs in a container that is there.

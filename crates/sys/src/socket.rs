@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 use core::mem::MaybeUninit;
 
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{Mode, fchmod};
 use rustix::io::{Errno, IoSlice, IoSliceMut, retry_on_intr};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
@@ -92,10 +93,12 @@ pub fn send(socket: impl AsFd, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> 
     .on("sendmsg", "")
 }
 
-/// A listening socket at `path`. The path may be as long as the kernel's 107 bytes allow.
+/// A listening socket at `path`, for nobody but its owner, whatever the umask. The path may be as long as the kernel's 107 bytes allow.
 pub fn listen_at(path: &str, kind: SocketType) -> Result<OwnedFd> {
     let socket =
         socket_with(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None).on("socket", path)?;
+    // The mode of the name that bind(2) makes is that of the socket.
+    fchmod(&socket, Mode::RUSR | Mode::WUSR).on("fchmod", path)?;
     let address = SocketAddrUnix::new(path).on("bind", path)?;
     bind(&socket, &address).on("bind", path)?;
     listen(&socket, 8).on("listen", path)?;

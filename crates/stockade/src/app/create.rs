@@ -231,6 +231,7 @@ fn of_extras(extras: &Extras) -> Settings {
         interactive: extras.interactive,
         input_once: extras.interactive && !extras.detach,
         init: extras.init,
+        directories: extras.directories.clone(),
         loopback: !matches!(extras.net, Net::Host),
         auto_remove: extras.auto_remove,
         ephemeral: extras.ephemeral,

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use container::{Channel, Directory, Ending, Settings, Store};
+use container::{Channel, Directory, Ended, Ending, Settings, Store};
 use engine::{Kind, Status};
 use sys::rustix::process::Pid;
 use sys::{Errno, process};
 
 use super::attach::{Left, Seat, Wish};
 use super::failure::{Failure, Outcome};
+use super::state::{UNKNOWN_CODE, UNSEEN_END};
 use crate::cli;
 
 /// A container that a command names.
@@ -68,6 +69,7 @@ fn mend(store: &Store, container: &Named) -> Outcome<()> {
             code: None,
             finished,
             restarting: false,
+            error: UNSEEN_END.to_owned(),
             ..ending
         })?;
     }
@@ -314,6 +316,13 @@ pub(crate) fn wait(store: &Store, request: &cli::Named) -> Outcome<()> {
 
 fn wait_one(store: &Store, given: &str) -> Outcome<i32> {
     let container = named(store, given)?;
+    if let Some(channel) = Channel::watch(&container.directory)
+        && let Ended::Code(code) = channel.wait()?
+    {
+        // Whoever asks next shall see it ended.
+        container.directory.wait_for_monitor()?;
+        return Ok(code);
+    }
     if let Some((record, status)) = runtime(store, &container.id)?
         && status != Status::Stopped
         && let Some(pid) = i32::try_from(record.pid).ok().and_then(Pid::from_raw)
@@ -326,9 +335,5 @@ fn wait_one(store: &Store, given: &str) -> Outcome<i32> {
     let ending = container.directory.ending()?;
     Ok(ending
         .and_then(|ending| ending.code)
-        .unwrap_or(if container.settings.auto_remove {
-            0
-        } else {
-            137
-        }))
+        .unwrap_or(UNKNOWN_CODE))
 }

@@ -21,6 +21,8 @@ pub struct Extras {
     pub storage: Storage,
     /// What is written to the root is thrown away when the container ends.
     pub ephemeral: bool,
+    /// Directories to make in the root where they are missing: volumes that are kept in it. Absolute.
+    pub directories: Vec<String>,
     /// The files to write into the container's own directory before it starts; mounts refer to them.
     pub files: Vec<OwnFile>,
     /// When it is started again.

@@ -212,6 +212,7 @@ fn extras(asked: &Asked<'_>, spaces: &namespaces::Spaces, origins: &mut Origins)
         root: options.root.clone(),
         storage: asked.storage.clone(),
         ephemeral: options.ephemeral,
+        directories: Vec::new(),
         files: files::lower(asked, spaces)?,
         restart: match &options.restart {
             Some(text) => restart::restart(text).of("--restart", text)?,

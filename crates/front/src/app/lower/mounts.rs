@@ -269,13 +269,13 @@ fn requested(asked: &Asked<'_>, extras: &mut Extras) -> Result<Vec<Placed>> {
                 idle: Vec::new(),
             };
             let origin = Some("image config Volumes".to_owned());
-            placed.extend(
-                lowered(asked, &request)
-                    .of("image config Volumes", text)?
-                    .map(|mount| Placed { mount, origin }),
-            );
+            match lowered(asked, &request).of("image config Volumes", text)? {
+                Some(mount) => placed.push(Placed { mount, origin }),
+                None => anonymous.push(request.destination),
+            }
         }
     }
+    extras.directories = anonymous;
     Ok(placed)
 }
 
