@@ -222,3 +222,34 @@ fn a_number_that_is_another_process_now_is_left_alone() {
     bundle.verb("delete").ok();
     bundle.assert_nothing_left("delete");
 }
+
+#[test]
+fn random_kills_of_exec_pause_and_update() {
+    let Some(mut bundle) = Bundle::new() else {
+        return;
+    };
+    let mut random = Random::new();
+    bundle.config["linux"]["resources"]["pids"] = serde_json::json!({"limit": 500});
+    bundle.sh("while true; do sleep 0.01; done").detach().ok();
+    let id = bundle.id.clone();
+    for round in 0..40 {
+        match round % 4 {
+            0 => kill_at_random(&bundle, &["exec", &id, "true"], &mut random),
+            1 => kill_at_random(
+                &bundle,
+                &["update", "--pids-limit", "400", &id],
+                &mut random,
+            ),
+            2 => kill_at_random(&bundle, &["pause", &id], &mut random),
+            _ => kill_at_random(&bundle, &["resume", &id], &mut random),
+        }
+        let status = bundle.status();
+        assert!(status == "running" || status == "paused", "{status}");
+    }
+    if bundle.status() == "paused" {
+        bundle.verb("resume").ok();
+    }
+    assert_eq!(bundle.exec_sh("echo fine").ok().out, "fine\n");
+    bundle.call(&["delete", "--force", &id]).ok();
+    bundle.assert_nothing_left("delete --force");
+}

@@ -6,6 +6,7 @@ mod crash;
 mod exec;
 mod harness;
 mod hooks;
+mod hostile;
 mod killed;
 mod mounts;
 mod namespaces;
