@@ -214,7 +214,11 @@ fn set_user(process: &mut Process<'_>, text: &str, pid: u32) -> Outcome<()> {
         .map_err(|fault| Failure::from(fault.at(place())))?;
     process.user.uid = identity.uid;
     process.user.gid = identity.gid;
-    process.user.additional_gids = identity.groups;
+    // The group itself is among them, as it is for the container's own process.
+    let mut groups = identity.groups;
+    groups.retain(|group| *group != identity.gid);
+    groups.push(identity.gid);
+    process.user.additional_gids = groups;
     set_env(process, format!("HOME={}", identity.home));
     if identity.uid != 0
         && let Some(caps) = &mut process.capabilities
