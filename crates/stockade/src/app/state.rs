@@ -23,6 +23,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(5);
 const LOOKS: u32 = 200;
 /// A monitor lets go of its lock for a moment when it executes itself anew for a restart.
 const LOOKS_FOR_MONITOR: u32 = 10;
+const LOOKS_TO_BE_SURE: u32 = 2;
 
 /// How a container is now.
 #[derive(Clone, Debug)]
@@ -81,6 +82,16 @@ impl Look {
         self.ending.as_ref().is_some_and(|ending| ending.restarting)
     }
 
+    /// Whether it ran when the machine, or its monitor in the midst of cleaning up, was stopped: after
+    /// its last monitor began no end was written down.
+    fn is_lost(&self) -> bool {
+        let finished = self
+            .ending
+            .as_ref()
+            .and_then(|ending| moment(&ending.finished));
+        self.runtime.is_none() && !self.monitor && !self.restarting() && self.began > finished
+    }
+
     /// How many looks this is to be waited for to become something else: a monitor starts its
     /// container, or cleans up after it.
     fn looks_worth(&self) -> u32 {
@@ -89,8 +100,9 @@ impl Look {
             (None, true) if !self.restarting() => LOOKS,
             (None, false) if self.restarting() => LOOKS_FOR_MONITOR,
             (Some(Status::Stopped | Status::Creating | Status::Created), true) => LOOKS,
-            // A monitor that lived at the first half of this look may have cleaned up since.
-            (Some(Status::Stopped | Status::Creating | Status::Created), false) => 1,
+            // A monitor may have cleaned up, or begun, in the midst of this look.
+            (Some(Status::Stopped | Status::Creating | Status::Created), false) => LOOKS_TO_BE_SURE,
+            (None, false) if self.is_lost() => LOOKS_TO_BE_SURE,
             _ => 0,
         }
     }
@@ -120,16 +132,15 @@ pub(crate) fn now(store: &Store, directory: &Directory, id: &str) -> Outcome<Now
 }
 
 fn told(look: Look) -> Now {
-    let restarting = look.restarting();
+    let (restarting, is_lost) = (look.restarting(), look.is_lost());
     let ending = look.ending;
-    let finished = ending.as_ref().and_then(|ending| moment(&ending.finished));
     match look.runtime {
         Some((record, Status::Running)) => alive(State::Running, record, ending),
         Some((record, Status::Paused)) => alive(State::Paused, record, ending),
         Some((record, Status::Stopped)) => unseen_end(&record, ending),
         Some((_, Status::Creating | Status::Created)) => ended(State::Created, ending),
         None if restarting && look.monitor => ended(State::Restarting, ending),
-        None if look.began > finished && !look.monitor && !restarting => lost(look.began, ending),
+        None if is_lost => lost(look.began, ending),
         None if ending.is_some() => ended(State::Exited, ending),
         None => ended(State::Created, None),
     }
@@ -165,7 +176,7 @@ fn unseen_end(record: &Record, ending: Option<Ending>) -> Now {
     }
 }
 
-/// It ran when the machine, or its monitor in the midst of cleaning up, was stopped.
+/// Nobody saw its end, and there is no record of its last run.
 fn lost(began: Option<SystemTime>, ending: Option<Ending>) -> Now {
     Now {
         code: UNKNOWN_CODE,
