@@ -162,7 +162,7 @@ fn merge<'a>(resources: &mut Resources<'a>, changes: &Resources<'a>) {
         resources.unified.insert(key.clone(), value.clone());
     }
     for (key, value) in &changes.rdma {
-        resources.rdma.insert(key.clone(), value.clone());
+        resources.rdma.insert(key.clone(), *value);
     }
 }
 

@@ -100,9 +100,15 @@ pub(crate) fn remove(
     spec: Option<&Spec<'_>>,
 ) -> Result<()> {
     let has_copy = record.hooks && spec.is_none();
-    let config = if has_copy { dir.read_config().ok() } else { None };
+    let config = if has_copy {
+        dir.read_config().ok()
+    } else {
+        None
+    };
     let errors = teardown::teardown(dir, record, first);
-    let parsed = config.as_deref().and_then(|config| Spec::parse(config).ok());
+    let parsed = config
+        .as_deref()
+        .and_then(|config| Spec::parse(config).ok());
     if let Some(spec) = spec.or(parsed.as_ref()).filter(|spec| spec.hooks.is_some()) {
         // As the specification has it, a failing poststop hook is a warning, not a failure.
         let _ = hooks::run_all(

@@ -138,7 +138,8 @@ mod tests {
 
     /// Runs `act` with a state root of its own.
     fn with_root(name: &str, act: impl Fn(&str, &Seccomp<'_>)) {
-        let root = std::env::temp_dir().join(format!("stockade-cache-{name}-{}", std::process::id()));
+        let root =
+            std::env::temp_dir().join(format!("stockade-cache-{name}-{}", std::process::id()));
         fs::create_dir(&root).expect("a directory");
         let spec = Spec::parse(CONFIG.as_bytes()).expect("a configuration");
         let profile = spec.linux.as_ref().and_then(|linux| linux.seccomp.as_ref());
@@ -149,7 +150,9 @@ mod tests {
     fn kept(root: &str) -> Vec<std::path::PathBuf> {
         let entries = fs::read_dir(std::path::Path::new(root).join(DIRECTORY));
         let entries = entries.into_iter().flatten();
-        entries.map(|entry| entry.expect("an entry").path()).collect()
+        entries
+            .map(|entry| entry.expect("an entry").path())
+            .collect()
     }
 
     #[test]
@@ -160,7 +163,10 @@ mod tests {
             compiled.keep();
             let files = kept(root);
             assert_eq!(files.len(), 1);
-            let mode = fs::metadata(&files[0]).expect("a file").permissions().mode();
+            let mode = fs::metadata(&files[0])
+                .expect("a file")
+                .permissions()
+                .mode();
             assert_eq!(mode & 0o777, 0o600);
             let again = program(root, profile).expect("kept");
             assert!(again.place.is_none(), "it was read");
@@ -193,7 +199,10 @@ mod tests {
             for number in 0..=MOST {
                 let text = number.to_string();
                 let directory = format!("{root}/{DIRECTORY}");
-                let other = Place { directory, name: text };
+                let other = Place {
+                    directory,
+                    name: text,
+                };
                 other.write(b"another program").expect("written");
             }
             assert!(kept(root).len() < MOST);

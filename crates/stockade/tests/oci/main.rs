@@ -1,5 +1,9 @@
 //! The OCI commands on the real kernel, through the built binary. Containers are made and removed for
 //! real; tests that cannot be root say so and pass.
+#![allow(
+    unreachable_pub,
+    reason = "a test's modules are its own; pub says what they offer one another"
+)]
 
 mod configs;
 mod crash;
