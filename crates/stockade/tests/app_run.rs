@@ -200,7 +200,7 @@ fn names_and_ids() {
 #[test]
 fn wrong_input_is_one_line_and_leaves_nothing() {
     let place = Place::new();
-    let wrong: [(&[&str], &str); 26] = [
+    let wrong: [(&[&str], &str); 27] = [
         (&["--nosuch"], "unknown option --nosuch"),
         (&["--user", "nobody"], "--user nobody"),
         (&["--user", "4294967295"], "--user"),
@@ -211,7 +211,11 @@ fn wrong_input_is_one_line_and_leaves_nothing() {
         (&["--memory", "banana"], "--memory banana"),
         (&["--memory", "4k"], "--memory 4k"),
         (&["--cpus", "-1"], "-1"),
-        (&["--cpuset-cpus", "99"], "99"),
+        (&["--cpuset-cpus", "99"], "--cpuset-cpus 99:"),
+        (
+            &["--ulimit", "nofile=4:4000000000"],
+            "--ulimit nofile=4:4000000000:",
+        ),
         (&["--pids-limit", "x"], "--pids-limit x"),
         (&["--cap-add", "nosuch"], "--cap-add nosuch"),
         (&["--security-opt", "nosuch"], "--security-opt nosuch"),

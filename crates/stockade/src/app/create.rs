@@ -7,8 +7,8 @@ use container::{Directory, Overlay, RestartPolicy, Root, Settings, Store};
 use front::app::value::namespace::{Net, Userns};
 use front::app::value::restart::Restart;
 use front::app::{
-    Accounts, Asked, Base, Extras, Lowered, Machine, RunOptions, Storage, classify, host_root,
-    lower,
+    Accounts, Asked, Base, Extras, Lowered, Machine, Origins, RunOptions, Storage, classify,
+    host_root, lower,
 };
 use image::ImageConfig;
 
@@ -21,6 +21,8 @@ use crate::output::progress::Progress;
 pub(crate) struct Made {
     pub(crate) id: String,
     pub(crate) settings: Settings,
+    /// Which option asked for what.
+    pub(crate) origins: Origins,
 }
 
 /// A container that could be made: nothing of it exists yet but its image's layers.
@@ -58,6 +60,7 @@ pub(crate) fn create(store: &Store, options: &RunOptions) -> Outcome<Made> {
         Ok(_) => Ok(Made {
             id,
             settings: planned.settings,
+            origins: planned.lowered.origins,
         }),
         Err(failure) => {
             let _ = store.remove(&id);

@@ -1,7 +1,7 @@
 //! `run` and `attach`.
 
 use container::{Channel, Store};
-use front::app::RunOptions;
+use front::app::{Origins, RunOptions};
 
 use super::attach::{Left, Seat, Wish};
 use super::create::{self, Made};
@@ -61,8 +61,21 @@ fn start_or_remove(store: &Store, made: &Made, attach: bool) -> Outcome<containe
         if made.settings.auto_remove {
             let _ = lifecycle::remove_storage(store, &made.id);
         }
-        error.into()
+        in_options(error, &made.origins).into()
     })
+}
+
+/// A complaint about a field of the configuration that nobody wrote, in words of the option that did.
+fn in_options(mut error: engine::Error, origins: &Origins) -> engine::Error {
+    let message = &error.message;
+    let field = message.strip_prefix("config.json: ").unwrap_or(message);
+    if let Some((place, what)) = field.split_once(": ") {
+        let option = origins.of(place);
+        if option.starts_with("--") {
+            error.message = format!("{option}: {what}");
+        }
+    }
+    error
 }
 
 /// `attach`.
