@@ -215,12 +215,7 @@ impl StateDir {
     /// # Errors
     /// When it is damaged or not there: whoever made the container was killed very early.
     pub fn read(&self) -> Result<Record> {
-        let text = self.read_file(RECORD)?;
-        if text.is_empty() {
-            // It is just being written for the first time, or whoever did was killed at it.
-            return Err(sys::Error::new("read", &self.file(RECORD), Errno::NOENT).into());
-        }
-        Record::parse(&self.id, &text)
+        Record::parse(&self.id, &self.read_file(RECORD)?)
     }
 
     /// Reads the copy of the configuration.

@@ -122,9 +122,13 @@ fn began(directory: &Directory) -> Option<SystemTime> {
 pub(crate) fn now(store: &Store, directory: &Directory, id: &str) -> Outcome<Now> {
     let mut looks = 0;
     loop {
-        let look = Look::take(store, directory, id)?;
-        if looks >= look.looks_worth() {
-            return Ok(told(look));
+        match Look::take(store, directory, id) {
+            Ok(look) if looks >= look.looks_worth() => return Ok(told(look)),
+            // A record whose first write is under way looks damaged.
+            Err(failure) if looks >= LOOKS_FOR_MONITOR || !directory.has_monitor() => {
+                return Err(failure);
+            }
+            _ => {}
         }
         looks += 1;
         std::thread::sleep(LOOK_AGAIN);

@@ -65,7 +65,7 @@ mod tests {
         let progress = Progress::new("x\n", Some(10));
         progress.at(3);
         progress.at(4);
-        assert_eq!(progress.0.position(), 7);
+        assert_eq!(progress.0.position(), 4);
         assert_eq!(progress.0.message(), "x\\n");
     }
 }
