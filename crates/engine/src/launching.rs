@@ -132,7 +132,7 @@ pub(crate) struct Launching<'p, 'a> {
     pub slots: SlotTable,
     pub spawned: Option<Spawned>,
     pub terminal: Option<OwnedFd>,
-    overlay_owners: Option<OwnedFd>,
+    owners: Option<OwnedFd>,
     unanswered: bool,
     answered: usize,
 }
@@ -148,7 +148,7 @@ impl<'p, 'a> Launching<'p, 'a> {
             slots: SlotTable::default(),
             spawned: None,
             terminal: None,
-            overlay_owners: None,
+            owners: None,
             unanswered: false,
             answered: 0,
         }
@@ -299,9 +299,10 @@ impl<'p, 'a> Launching<'p, 'a> {
     }
 
     fn translate(&mut self, path: &str, mount: Option<usize>) -> Result<()> {
-        let maps = idmap::maps_for(self.prepared.options.spec, mount)?;
-        let namespace = idmap::user_namespace(&maps)?;
-        let tree = sys::mount::translated(path, &namespace, true).map_err(|error| {
+        let namespace = self.owners(mount)?;
+        let made = sys::mount::translated(path, &namespace, true);
+        self.give_back_owners(mount, namespace);
+        let tree = made.map_err(|error| {
             Error::from(error)
                 .hint("the file system of this directory cannot translate owners (idmapped mounts)")
         })?;
@@ -310,14 +311,9 @@ impl<'p, 'a> Launching<'p, 'a> {
     }
 
     fn translate_overlay(&mut self, overlay: &plan::Overlay, mount: Option<usize>) -> Result<()> {
-        if self.overlay_owners.is_none() {
-            let maps = idmap::maps_for(self.prepared.options.spec, None)?;
-            self.overlay_owners = Some(idmap::user_namespace(&maps)?);
-        }
-        let Some(namespace) = &self.overlay_owners else {
-            return Ok(());
-        };
-        let made = sys::overlay::translated(&overlay.base, &overlay.options, namespace);
+        let namespace = self.owners(mount)?;
+        let made = sys::overlay::translated(&overlay.base, &overlay.options, &namespace);
+        self.give_back_owners(mount, namespace);
         let tree = made.map_err(|error| {
             Error::from(error).hint(
                 "the file system of the layers cannot translate owners (idmapped mounts), or \
@@ -326,6 +322,29 @@ impl<'p, 'a> Launching<'p, 'a> {
         })?;
         self.keep_tree(mount, tree);
         Ok(())
+    }
+
+    /// A user namespace with the maps of a mount, or with the container's where it has none.
+    fn owners(&mut self, mount: Option<usize>) -> Result<OwnedFd> {
+        if !self.has_own_maps(mount)
+            && let Some(owners) = self.owners.take()
+        {
+            return Ok(owners);
+        }
+        idmap::user_namespace(&idmap::maps_for(self.prepared.options.spec, mount)?)
+    }
+
+    /// The container's are needed more than once, and cost a process to make.
+    fn give_back_owners(&mut self, mount: Option<usize>, namespace: OwnedFd) {
+        if !self.has_own_maps(mount) {
+            self.owners = Some(namespace);
+        }
+    }
+
+    fn has_own_maps(&self, mount: Option<usize>) -> bool {
+        let mounts = &self.prepared.options.spec.mounts;
+        let mount = mount.and_then(|index| mounts.get(index));
+        mount.is_some_and(|mount| !mount.uid_mappings.is_empty())
     }
 
     fn keep_tree(&mut self, mount: Option<usize>, tree: OwnedFd) {

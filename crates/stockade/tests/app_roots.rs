@@ -211,7 +211,7 @@ fn what_is_written_stays_in_a_directory_but_not_in_an_ephemeral_one() {
 fn user_namespaces_on_a_directory() {
     let place = Place::new();
     let before = fs::metadata(place.path("root/etc/passwd")).unwrap();
-    let script = "id -u; stat -c %u:%g /etc/passwd /; touch /tmp/new; chown ann /tmp/new; stat -c %u /tmp/new";
+    let script = "id -u; stat -c %u:%g /etc/passwd /; echo >>/etc/hosts; touch /tmp/new; chown ann /tmp/new; stat -c %u /tmp/new";
     assert_eq!(
         place.says(&["--userns", "auto"], script),
         "0\n0:0\n0:0\n1000\n"

@@ -32,7 +32,7 @@ pub(super) fn lower(
 ) -> Result<Vec<Mount<'static>>> {
     let wanted = requested(asked, extras)?;
     let mut mounts = defaults(asked, spaces)?;
-    mounts.extend(own_files(asked));
+    mounts.extend(own_files(asked, spaces));
     mounts.retain(|default| {
         !wanted
             .iter()
@@ -217,14 +217,18 @@ fn positive(size: u64) -> std::result::Result<u64, Fault> {
     }
 }
 
-/// The container's own `/etc/hostname`, `/etc/hosts`, `/etc/resolv.conf`.
-fn own_files<'a>(asked: &'a Asked<'_>) -> impl Iterator<Item = Placed> + 'a {
-    files::MOUNTED.iter().map(|(name, destination)| {
+/// The container's own `/etc/hostname`, `/etc/hosts`, `/etc/resolv.conf`, which its root may write.
+fn own_files<'a>(asked: &'a Asked<'_>, spaces: &Spaces) -> impl Iterator<Item = Placed> + 'a {
+    let options: &[&str] = match spaces.userns {
+        Userns::Host => &["bind", "rprivate"],
+        _ => &["bind", "rprivate", "idmap"],
+    };
+    files::MOUNTED.iter().map(move |(name, destination)| {
         mount(
             destination,
             "bind",
             &format!("{}/{name}", asked.machine.dir),
-            &["bind", "rprivate"],
+            options,
         )
     })
 }
