@@ -29,7 +29,11 @@ impl Engine {
     /// `NotFound`, or a damaged record.
     pub fn inspect(&self, id: &str) -> Result<(Record, Status)> {
         let dir = self.open_state_dir(id)?;
-        let record = dir.read()?;
+        let record = match dir.read() {
+            // Whoever makes it has not written all of its record yet.
+            Err(_) if dir.is_locked() => return Ok((Record::new(id), Status::Creating)),
+            other => other?,
+        };
         let status = self.status(&dir, &record)?;
         Ok((record, status))
     }

@@ -9,6 +9,7 @@ use sys::{Errno, process};
 
 use super::attach::{Left, Seat, Wish};
 use super::failure::{Failure, Outcome};
+use super::print;
 use super::state::{UNKNOWN_CODE, UNSEEN_END};
 use crate::cli;
 
@@ -36,7 +37,7 @@ fn each(store: &Store, given: &[String], act: impl Fn(&Named) -> Outcome<()>) ->
     let mut first = None;
     for name in given {
         match named(store, name).and_then(|container| act(&container)) {
-            Ok(()) => println!("{name}"),
+            Ok(()) => print::out(&format!("{name}\n"))?,
             Err(failure) if first.is_none() => first = Some(failure),
             Err(failure) => eprintln!("{failure}"),
         }
@@ -306,7 +307,7 @@ pub(crate) fn wait(store: &Store, request: &cli::Named) -> Outcome<()> {
     let mut first = None;
     for given in &request.containers {
         match wait_one(store, given) {
-            Ok(code) => println!("{code}"),
+            Ok(code) => print::out(&format!("{code}\n"))?,
             Err(failure) if first.is_none() => first = Some(failure),
             Err(failure) => eprintln!("{failure}"),
         }

@@ -54,9 +54,9 @@ fn dispatch(store: &Store, verb: Verb) -> Outcome<i32> {
     let done = |(): ()| 0;
     match verb {
         Verb::Run(options) => run::run(store, &options),
-        Verb::Create(options) => create::create(store, &options).map(|made| {
-            println!("{}", made.id);
-            0
+        Verb::Create(options) => create::create(store, &options).and_then(|made| {
+            print::out(&format!("{}\n", made.id))?;
+            Ok(0)
         }),
         Verb::Start(request) => lifecycle::start(store, &request),
         Verb::Stop(request) => lifecycle::stop(store, &request).map(done),
@@ -79,7 +79,7 @@ fn dispatch(store: &Store, verb: Verb) -> Outcome<i32> {
             Ok(0)
         }
         Verb::Version => {
-            println!("stockade {}", env!("CARGO_PKG_VERSION"));
+            print::out(concat!("stockade ", env!("CARGO_PKG_VERSION"), "\n"))?;
             Ok(0)
         }
         Verb::Oci(_) => Ok(crate::cli::MISTAKE_CODE.into()),

@@ -6,7 +6,7 @@ use front::app::{Origins, RunOptions};
 use super::attach::{Left, Seat, Wish};
 use super::create::{self, Made};
 use super::failure::{Failure, Outcome};
-use super::lifecycle;
+use super::{lifecycle, print};
 use crate::cli;
 
 /// `run`.
@@ -28,7 +28,7 @@ pub(crate) fn run(store: &Store, options: &RunOptions) -> Outcome<i32> {
     let made = create::create(store, options)?;
     if !attached {
         start_or_remove(store, &made, false)?;
-        println!("{}", made.id);
+        print::out(&format!("{}\n", made.id))?;
         return Ok(0);
     }
     let wish = Wish {
