@@ -11,7 +11,7 @@ use sys::rustix::process::{Pid, Signal};
 use sys::{Errno, OwnedFd, process};
 
 use crate::error::{Error, Result};
-use crate::record::Record;
+use crate::record::{Record, Status};
 use crate::state_dir::StateDir;
 
 const PATIENCE_MS: u32 = 10_000;
@@ -23,7 +23,9 @@ pub(crate) fn teardown(dir: &StateDir, record: &Record, first: Option<&OwnedFd>)
     let mut errors = Vec::new();
     let leaves = record.leaves();
     let made: Vec<_> = leaves.iter().map(Leaf::dir).collect();
-    if first.is_some() || !remove_empty(&made) {
+    // A first process that is still entering v1 cgroups is in some of them and not in others.
+    let busy = first.is_some() || record.status == Status::Creating;
+    if busy || !remove_empty(&made) {
         errors.extend(kill_all(&leaves, first).err());
         let removed = cgroup::remove(&made, &leaves, Deadline::after(PATIENCE_MS));
         errors.extend(removed.into_iter().map(Error::from));
