@@ -289,3 +289,22 @@ fn state_is_for_its_owner_alone() {
         assert_eq!(mode(&format!("{own}/{name}")), 0o600, "{name}");
     }
 }
+
+/// A target that only begins like `/proc` is looked at like any other.
+#[test]
+fn a_link_to_proc_beside_proc_is_no_target() {
+    let Some(mut bundle) = Bundle::new() else {
+        return;
+    };
+    let source = bundle.below("outside");
+    fs::create_dir(&source).expect("a directory");
+    for name in ["procdata", "data"] {
+        symlink("/proc/sys", bundle.dir.join("rootfs").join(name)).unwrap();
+        let mount = json!({"destination": format!("/{name}"), "type": "bind", "source": source, "options": ["bind"]});
+        let mounts = bundle.config["mounts"].as_array_mut().unwrap();
+        mounts.push(mount);
+        bundle.sh("true").run().fails("check: ");
+        bundle.config["mounts"].as_array_mut().unwrap().pop();
+        bundle.assert_nothing_left(name);
+    }
+}

@@ -261,3 +261,26 @@ fn a_cgroup_in_use_is_refused() {
     second.run().fails("cgroup");
     assert_eq!(first.status(), "paused");
 }
+
+/// A key is written where the check of its name says, whichever separator it uses: `lo` stands for an
+/// interface whose name has a dot, which a new network namespace does not have.
+#[test]
+fn a_sysctl_of_either_form_is_the_same_file() {
+    let Some(mut bundle) = Bundle::new() else {
+        return;
+    };
+    for key in ["net.ipv4.conf.lo.forwarding", "net/ipv4/conf/lo/forwarding"] {
+        bundle.config["linux"]["sysctl"] = json!({key: "1"});
+        let out = bundle
+            .sh("cat /proc/sys/net/ipv4/conf/lo/forwarding")
+            .run()
+            .ok()
+            .out;
+        assert_eq!(out, "1\n", "{key}");
+    }
+    bundle.config["linux"]["sysctl"] = json!({"net.ipv4.conf.lo/1.forwarding": "1"});
+    bundle
+        .sh("true")
+        .run()
+        .fails("net/ipv4/conf/lo.1/forwarding");
+}
