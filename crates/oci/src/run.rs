@@ -60,6 +60,8 @@ impl<'a> Given<'a> {
         options.no_pivot = self.no_pivot;
         options.no_new_keyring = self.no_new_keyring;
         options.preserve_fds = self.preserve_fds;
+        // As runc has it; whoever joins a namespace finds it as its owner left it.
+        options.loopback = true;
         let terminal = spec
             .process
             .as_ref()
