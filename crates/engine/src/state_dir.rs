@@ -47,21 +47,23 @@ impl Engine {
             other => other,
         }
         .map_err(|errno| match errno {
-            Errno::EXIST => Error::new(
-                Kind::Busy,
-                format!("container with given ID already exists: {id}"),
-            ),
+            Errno::EXIST => taken(id),
             errno => sys::Error::new("mkdir", &path, errno).into(),
         })?;
-        let dir = self.open_state_dir(id)?;
-        // Somebody who found the directory before it was locked may have taken it for a dead one's.
-        dir.lock().map_err(|error| match error.kind {
-            Kind::NotFound => Error::new(
-                Kind::Busy,
-                format!("container with given ID already exists: {id}"),
-            ),
+        self.lock_new(id).map_err(|error| match error.kind {
+            Kind::NotFound => taken(id),
             _ => error,
-        })?;
+        })
+    }
+
+    /// Locks a directory that was made a moment ago. Somebody who found it before it was locked may
+    /// have taken it for a dead one's: then it is gone, or it is theirs and has a record.
+    fn lock_new(&self, id: &str) -> Result<StateDir> {
+        let dir = self.open_state_dir(id)?;
+        dir.lock()?;
+        if dir.has_record() {
+            return Err(taken(id));
+        }
         Ok(dir)
     }
 
@@ -132,6 +134,13 @@ fn names_in(root: &OwnedFd, path: &str) -> Result<Vec<String>> {
         }
     }
     Ok(names)
+}
+
+fn taken(id: &str) -> Error {
+    Error::new(
+        Kind::Busy,
+        format!("container with given ID already exists: {id}"),
+    )
 }
 
 impl StateDir {

@@ -59,11 +59,16 @@ fn remove_empty(made: &[String]) -> bool {
 
 /// Kills every process of the container and waits for its first one to end.
 fn kill_all(leaves: &[Leaf], first: Option<&OwnedFd>) -> Result<()> {
-    // Processes are in all of them: where one is gone, or was never made, nobody is in the others.
-    if !leaves.is_empty()
-        && let Ok(group) = Group::open(leaves.to_vec())
-    {
-        group.kill()?;
+    match Group::open(leaves.to_vec()) {
+        // Whoever was stopped before there was a cgroup has none.
+        Ok(_) if leaves.is_empty() => {}
+        Ok(group) => group.kill()?,
+        // One is gone, or was never made; who has left that one may still be in another. What cannot be
+        // killed there is told when its directory does not go.
+        Err(_) => leaves
+            .iter()
+            .filter_map(|leaf| Group::open([leaf.clone()].into()).ok())
+            .for_each(|group| _ = group.kill()),
     }
     if let Some(pidfd) = first {
         process::signal(pidfd, Signal::KILL)?;

@@ -95,7 +95,7 @@ fn of_many_creates_one_wins() {
         return;
     };
     bundle.sh("echo works; sleep 100").write_config();
-    for _ in 0..3 {
+    for _ in 0..10 {
         let all: Vec<_> = (0..20)
             .map(|_| bundle.begin(bundle.command(&["create", &bundle.id])))
             .collect();
@@ -251,5 +251,23 @@ fn random_kills_of_exec_pause_and_update() {
     }
     assert_eq!(bundle.exec_sh("echo fine").ok().out, "fine\n");
     bundle.call(&["delete", "--force", &id]).ok();
+    bundle.assert_nothing_left("delete --force");
+}
+
+#[test]
+fn who_is_in_one_hierarchy_alone_is_killed_too() {
+    let Some(mut bundle) = Bundle::new() else {
+        return;
+    };
+    configs::like_an_engine(&mut bundle);
+    bundle.sh("sleep 100").write_config();
+    // The first process waits before it enters the v1 hierarchies, whose directories then go.
+    let fault = "child:0:kill-runtime";
+    assert_ne!(bundle.call(&["run", "--fault", fault, &bundle.id]).code, 0);
+    for dir in bundle.cgroup_dirs() {
+        let _ = std::fs::remove_dir(dir);
+    }
+    assert_eq!(bundle.cgroup_dirs().len(), 1, "only where the process is");
+    bundle.call(&["delete", "--force", &bundle.id]).ok();
     bundle.assert_nothing_left("delete --force");
 }
