@@ -141,7 +141,29 @@ fn not_json(text: &[u8], place: String, said: String) -> Error {
 }
 
 /// The words for a value that JSON allows and we do not.
-fn wrong_value(mut place: String, said: &str) -> Error {
+///
+/// What it found is the document's own text: control characters of it stay out of messages.
+fn wrong_value(place: String, said: &str) -> Error {
+    let mut error = classified(place, said);
+    if error.message.contains(char::is_control) {
+        error.message = printable(&error.message);
+    }
+    error
+}
+
+fn printable(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        if c.is_control() {
+            shown.extend(c.escape_default());
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
+}
+
+fn classified(mut place: String, said: &str) -> Error {
     if let Some(field) = quoted(said, "missing field ") {
         push_key(&mut place, field);
         return Error::new(Kind::Missing, place, "required, but missing");

@@ -331,6 +331,13 @@ proptest! {
 }
 
 #[test]
+fn control_characters_stay_out_of_messages() {
+    let text = r#"{"ociVersion":"1.0.0","linux":{"seccomp":{"defaultAction":"SCMP\u0000\u001b"}}}"#;
+    let message = Spec::parse(text.as_bytes()).unwrap_err().to_string();
+    assert!(message.contains(r"SCMP\u{0}\u{1b}"), "{message}");
+}
+
+#[test]
 fn depth_is_no_problem() {
     for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
         let deep = open.repeat(1 << 20) + "1" + &close.repeat(1 << 20);
