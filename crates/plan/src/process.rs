@@ -114,9 +114,57 @@ pub(crate) fn add<'a>(order: &mut Order<'a, '_>) -> Result<(), Error> {
         );
     }
     let mut steps = Vec::with_capacity(24);
+    add_machine(&mut steps, order)?;
     add_process(&mut steps, process, &last)?;
     for step in steps {
         order.child(step.origin, step.act);
+    }
+    Ok(())
+}
+
+/// `process.execCPUAffinity`, which is for processes of `exec` alone.
+fn add_affinity<'a>(steps: &mut Steps<'a>, process: &'a Process<'a>) -> Result<(), Error> {
+    if let Some(affinity) = &process.exec_cpu_affinity
+        && let Some(list) = affinity.last.as_ref().or(affinity.initial.as_ref())
+    {
+        let place = Place::field("process.execCPUAffinity");
+        let mask = bit_mask(list).ok_or_else(|| Error::bad(place, "not a list of CPUs"))?;
+        let list = Cow::Borrowed(list.as_str());
+        push(
+            steps,
+            "process.execCPUAffinity",
+            ChildAct::Affinity { mask, list },
+        );
+    }
+    Ok(())
+}
+
+/// `linux.personality` and `linux.memoryPolicy`.
+fn add_machine<'a>(steps: &mut Steps<'a>, order: &Order<'a, '_>) -> Result<(), Error> {
+    let Some(linux) = order.linux else {
+        return Ok(());
+    };
+    if let Some(personality) = &linux.personality {
+        let persona = personality.domain.number().into();
+        push(
+            steps,
+            "linux.personality",
+            ChildAct::Personality { persona },
+        );
+    }
+    if let Some(policy) = &linux.memory_policy {
+        let place = Place::field("linux.memoryPolicy.nodes");
+        let list = policy.nodes.as_deref().filter(|list| !list.is_empty());
+        let nodes = list.map_or(Some(Vec::new()), bit_mask);
+        let nodes = nodes.ok_or_else(|| Error::bad(place, "not a list of memory nodes"))?;
+        let flags = policy.flags.iter().fold(0, |all, flag| all | flag.bit());
+        let mode = (policy.mode.number() | flags).into();
+        let name = policy.mode.name();
+        push(
+            steps,
+            "linux.memoryPolicy",
+            ChildAct::MemoryPolicy { mode, nodes, name },
+        );
     }
     Ok(())
 }
@@ -162,6 +210,7 @@ pub(crate) fn exec<'a>(exec: &Exec<'a>) -> Result<Plan<'a>, Error> {
         ready: false,
         wait: false,
     };
+    add_affinity(&mut child, exec.process)?;
     add_process(&mut child, exec.process, &last)?;
     Ok(Plan {
         host: Vec::new(),
@@ -226,18 +275,6 @@ fn add_limits<'a>(steps: &mut Steps<'a>, process: &'a Process<'a>) -> Result<(),
                 value,
                 class: priority.class.name(),
             },
-        );
-    }
-    if let Some(affinity) = &process.exec_cpu_affinity
-        && let Some(list) = affinity.last.as_ref().or(affinity.initial.as_ref())
-    {
-        let place = Place::field("process.execCPUAffinity");
-        let mask = bit_mask(list).ok_or_else(|| Error::bad(place, "not a list of CPUs"))?;
-        let list = Cow::Borrowed(list.as_str());
-        push(
-            steps,
-            "process.execCPUAffinity",
-            ChildAct::Affinity { mask, list },
         );
     }
     Ok(())

@@ -284,3 +284,16 @@ fn a_sysctl_of_either_form_is_the_same_file() {
         .run()
         .fails("net/ipv4/conf/lo.1/forwarding");
 }
+
+#[test]
+fn personality_and_memory_policy_are_set() {
+    let Some(mut bundle) = Bundle::new() else {
+        return;
+    };
+    bundle.config["linux"]["personality"] = json!({"domain": "LINUX32"});
+    let out = bundle.sh("cat /proc/self/personality").run().ok().out;
+    assert_eq!(out.trim(), "00000008");
+    bundle.config["linux"]["memoryPolicy"] = json!({"mode": "MPOL_BIND", "nodes": "0"});
+    let maps = bundle.sh("cat /proc/self/numa_maps").run().ok().out;
+    assert!(maps.contains(" bind:0 "), "{maps}");
+}
