@@ -200,13 +200,22 @@ fn the_payloads_scheduling() {
         .as_object_mut()
         .unwrap()
         .remove("scheduler");
+}
+
+#[test]
+fn the_affinity_of_exec_is_not_the_first_process_s() {
+    let Some(mut bundle) = Bundle::new() else {
+        return;
+    };
     bundle.config["process"]["execCPUAffinity"] = json!({"final": "0"});
-    assert_eq!(
-        bundle
-            .sh("grep Cpus_allowed_list /proc/self/status | cut -f2")
-            .run()
-            .ok()
-            .out,
-        "0\n"
-    );
+    let show = "grep Cpus_allowed_list /proc/self/status | cut -f2";
+    let ours = std::fs::read_to_string("/proc/self/status").unwrap();
+    let ours = ours
+        .lines()
+        .find_map(|line| line.strip_prefix("Cpus_allowed_list:\t"));
+    let first = bundle.sh(show).run().ok().out;
+    assert_eq!(Some(first.trim_end()), ours);
+    bundle.sh("sleep 100").create().ok();
+    bundle.verb("start").ok();
+    assert_eq!(bundle.exec_sh(show).ok().out, "0\n");
 }
