@@ -178,7 +178,7 @@ codes! {
     Scheduler = 33,
     /// ioprio_set(2) n0.
     IoPriority = 34,
-    /// sched_setaffinity(2) with the bytes s0.
+    /// sched_setaffinity(2) with the bytes s0. flags bit 0: no failure where the cpuset has none of them.
     Affinity = 35,
     /// set_mempolicy(2): n0 mode, nodes s0.
     MemoryPolicy = 36,

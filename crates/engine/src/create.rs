@@ -10,6 +10,7 @@ use sys::rustix::process::{Signal, geteuid};
 use sys::{OwnedFd, socket};
 
 use crate::error::{Error, Kind, Result};
+use crate::hooks::Inside;
 use crate::launching::Launching;
 use crate::options::Options;
 use crate::record::{Record, Status};
@@ -155,7 +156,7 @@ pub fn run_or_create<T>(
         }
         if poststart {
             let state = hooks::state(&launched.record, Status::Running);
-            hooks::run_all(HookKind::Poststart, options.spec, &state, None)
+            hooks::run_all(HookKind::Poststart, options.spec, &state, Inside::default())
                 .map_err(|error| launched.discard(error))?;
         }
         attend(&mut launched)

@@ -115,7 +115,7 @@ pub(crate) fn remove(
             HookKind::Poststop,
             spec,
             &hooks::state(record, Status::Stopped),
-            None,
+            hooks::Inside::default(),
         );
     }
     errors.into_iter().next().map_or(Ok(()), Err)

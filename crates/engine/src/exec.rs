@@ -1,8 +1,8 @@
 //! `exec`: one more process, under the confinement that the first one has.
 
 use alloc::format;
-use alloc::vec::Vec;
 
+use cgroup::Group;
 use plan::{Answer, Exec, Launch};
 use spec::state::Status;
 use spec::{Process, Spec};
@@ -10,7 +10,7 @@ use sys::process::{self, Ended};
 use sys::rustix::fs::{CWD, Mode, OFlags, openat};
 use sys::rustix::net::SocketType;
 use sys::rustix::process::Signal;
-use sys::{AsFd, OwnedFd, file, socket};
+use sys::{AsFd, Errno, OwnedFd, file, socket};
 
 use crate::error::{Error, Kind, Result};
 use crate::launching::{SlotTable, Spawn, Spawned, spawn};
@@ -98,40 +98,60 @@ impl Engine {
             None => None,
         };
         let group = self.group(&record)?;
-        let entry = group.entry()?;
-        let v1 = group
-            .leaves()
-            .iter()
-            .enumerate()
-            .filter(|(_, leaf)| leaf.version == cgroup::Version::V1);
-        let cgroups: Vec<_> = v1.map(|(index, leaf)| (index, leaf.name())).collect();
-        let tasks = cgroups
-            .iter()
-            .map(|(index, _)| *index)
-            .zip(entry.tasks)
-            .collect();
         let user = own_user_namespace(&spec);
-        let namespaces = hooks::namespaces_of(&spec) & !NEWPID | if user { NEWUSER } else { 0 };
+        let own = hooks::namespaces_of(&spec);
         let keyring = format!("_ses.{id}");
         let request = Exec {
             process: options.process,
-            namespaces,
+            linux: spec.linux.as_ref(),
+            namespaces: own & !NEWPID | if user { NEWUSER } else { 0 },
             become_root: user,
             seccomp: filter.as_ref().map(|filter| filter.program()),
-            cgroups,
-            into_cgroup: entry.into.is_some(),
+            cgroups: hooks::v1_leaves(&group),
             preserve_fds: options.preserve_fds,
             keyring: Some(&keyring),
         };
         let plan = plan::plan_exec(&request)?;
-        let joined = match hooks::namespaces_of(&spec) & NEWPID {
-            0 => None,
-            _ => Some(sys::namespace::PidNamespace::enter(&target)?),
-        };
         let slots = SlotTable {
-            tasks,
             target: Some(target),
             ..SlotTable::default()
+        };
+        let mut joining = Joining {
+            plan: &plan,
+            slots,
+            pid_namespace: own & NEWPID != 0,
+        };
+        let spawned = match joining.start(&group) {
+            // Its init has moved below and enabled controllers there: the container's own cgroup takes
+            // nobody any more, so the process goes to where its init is.
+            Err(error) if error.kind == Kind::Kernel(Errno::BUSY) => {
+                let group = Group::open_where(record.leaves(), record.pid)?;
+                joining.start(&group)?
+            }
+            other => other?,
+        };
+        follow(&plan, options, spawned, attend)
+    }
+}
+
+/// A process that is about to join a container.
+struct Joining<'j, 'a> {
+    plan: &'j plan::Plan<'a>,
+    slots: SlotTable,
+    pid_namespace: bool,
+}
+
+impl Joining<'_, '_> {
+    fn start(&mut self, group: &Group) -> Result<Spawned> {
+        let entry = group.entry()?;
+        let v1 = hooks::v1_leaves(group);
+        let v1 = v1.iter().map(|(index, _)| *index);
+        self.slots.tasks = v1.zip(entry.tasks).collect();
+        let joined = match &self.slots.target {
+            Some(target) if self.pid_namespace => {
+                Some(sys::namespace::PidNamespace::enter(target)?)
+            }
+            _ => None,
         };
         let how = Spawn {
             launch: Launch::default(),
@@ -139,9 +159,9 @@ impl Engine {
             with_socket: true,
             ..Spawn::default()
         };
-        let spawned = spawn(&plan, &slots, &how);
+        let spawned = spawn(self.plan, &self.slots, &how);
         drop(joined);
-        follow(&plan, options, spawned?, attend)
+        spawned
     }
 }
 

@@ -4,7 +4,8 @@ use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::vec::Vec;
 
-use plan::HookKind;
+use cgroup::Group;
+use plan::{Exec, HookKind, Plan, Program};
 use spec::state::{OCI_VERSION, ProcessState, SECCOMP_FD, State, Status};
 use spec::{Hook, Spec, Str};
 use sys::error::OnCall;
@@ -18,10 +19,14 @@ use crate::error::{Error, Kind, Result};
 use crate::launching::{Launching, SlotTable, Spawn, spawn};
 use crate::record::Record;
 use crate::report::{self, Report};
+use crate::seccomp_cache::Filter;
 
 const MOUNT: u64 = 0x2_0000;
 const USER: u64 = 0x1000_0000;
 const PID: u64 = 0x2000_0000;
+/// `SECCOMP_FILTER_FLAG_NEW_LISTENER` and `…_WAIT_KILLABLE_RECV` (`linux/seccomp.h`).
+const WITH_LISTENER: u64 = 1 << 3;
+const WAIT_KILLABLE: u64 = 1 << 5;
 
 /// The state of a container, as hooks read it.
 pub(crate) fn state<'r>(record: &'r Record, status: Status) -> State<'r> {
@@ -65,6 +70,17 @@ pub(crate) fn namespaces_of(spec: &Spec<'_>) -> u64 {
     })
 }
 
+/// What a hook that is not the host's business needs of the container.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Inside<'i> {
+    /// Its first process.
+    pub target: Option<&'i OwnedFd>,
+    /// Its cgroups.
+    pub group: Option<&'i Group>,
+    /// Its system call filter.
+    pub filter: Option<&'i Filter>,
+}
+
 /// Runs a hook of a container that is being made.
 pub(crate) fn run_for(launching: &Launching<'_, '_>, kind: HookKind, index: usize) -> Result<()> {
     let spec = launching.prepared.options.spec;
@@ -78,20 +94,16 @@ pub(crate) fn run_for(launching: &Launching<'_, '_>, kind: HookKind, index: usiz
         HookKind::StartContainer => Status::Created,
         _ => Status::Creating,
     };
-    let target = launching
-        .spawned
-        .as_ref()
-        .map(|spawned| spawned.started.pidfd.as_fd());
-    let target = target.map(|fd| fd.try_clone_to_owned()).transpose();
-    let target = target.map_err(|errno| sys::Error::new("dup", "pidfd", errno))?;
-    run(
-        kind,
-        index,
-        hook,
-        &state(&launching.record, status),
-        spec,
-        target,
-    )
+    let inside = Inside {
+        target: launching
+            .spawned
+            .as_ref()
+            .map(|spawned| &spawned.started.pidfd),
+        group: launching.group.as_ref(),
+        filter: launching.prepared.filter,
+    };
+    let state = state(&launching.record, status);
+    run(kind, index, hook, &state, spec, inside)
 }
 
 fn has_user_namespace(spec: &Spec<'_>) -> bool {
@@ -104,15 +116,13 @@ pub(crate) fn run_all(
     kind: HookKind,
     spec: &Spec<'_>,
     state: &State<'_>,
-    target: Option<&OwnedFd>,
+    inside: Inside<'_>,
 ) -> Result<()> {
     let Some(hooks) = spec.hooks.as_ref() else {
         return Ok(());
     };
     for (index, hook) in kind.of(hooks).iter().enumerate() {
-        let target = target.map(|fd| fd.as_fd().try_clone_to_owned()).transpose();
-        let target = target.map_err(|errno| sys::Error::new("dup", "pidfd", errno))?;
-        let ended = run(kind, index, hook, state, spec, target);
+        let ended = run(kind, index, hook, state, spec, inside);
         if ended.is_err() && kind != HookKind::Poststop {
             return ended;
         }
@@ -134,59 +144,132 @@ fn run(
     hook: &Hook<'_>,
     state: &State<'_>,
     spec: &Spec<'_>,
-    target: Option<OwnedFd>,
+    inside: Inside<'_>,
 ) -> Result<()> {
-    let inside = matches!(kind, HookKind::CreateContainer | HookKind::StartContainer);
-    let namespaces = if inside { namespaces_of(spec) } else { 0 };
-    // What is executed in the container's root is the image's, and no more trusted than the payload.
+    let target = inside.target.map(|fd| fd.as_fd().try_clone_to_owned());
+    let target = target.transpose().on("dup", "pidfd")?;
+    let input = Some(state_file(state)?);
     let payload = spec
         .process
         .as_ref()
         .filter(|_| kind == HookKind::StartContainer);
-    let user = if payload.is_some() && has_user_namespace(spec) {
-        USER
-    } else {
-        0
+    let ended = match payload {
+        // What is executed in the container's root is the image's, and no more trusted than the payload.
+        Some(process) => {
+            let (exec, tasks) = confinement(process, spec, inside)?;
+            let plan = plan::plan_confined_hook(&exec, kind, index, hook)?;
+            let slots = SlotTable {
+                target,
+                input,
+                tasks,
+                ..SlotTable::default()
+            };
+            attend(&plan, slots, namespaces_of(spec), inside, hook)
+        }
+        None => {
+            let namespaces = if kind == HookKind::CreateContainer {
+                namespaces_of(spec)
+            } else {
+                0
+            };
+            let plan = plan::hook(kind, index, hook, namespaces & !PID);
+            let slots = SlotTable {
+                target,
+                input,
+                ..SlotTable::default()
+            };
+            attend(&plan, slots, namespaces, Inside::default(), hook)
+        }
     };
-    let joined = match &target {
+    ended.map_err(|why| {
+        let name = kind.field().strip_prefix("hooks.").unwrap_or("");
+        let message = format!("error running {name} hook #{index}: {}", why.message);
+        Error::new(Kind::BadConfig, message)
+    })
+}
+
+/// The confinement of a process in the container's root, and the v1 cgroups that it enters.
+fn confinement<'a>(
+    process: &'a spec::Process<'a>,
+    spec: &'a Spec<'a>,
+    inside: Inside<'a>,
+) -> Result<(Exec<'a>, Vec<(usize, OwnedFd)>)> {
+    let (mut cgroups, mut tasks) = (Vec::new(), Vec::new());
+    if let Some(group) = inside.group {
+        let entry = group.entry()?;
+        cgroups = v1_leaves(group);
+        tasks = cgroups
+            .iter()
+            .map(|(index, _)| *index)
+            .zip(entry.tasks)
+            .collect();
+    }
+    let user = has_user_namespace(spec);
+    let exec = Exec {
+        process,
+        linux: spec.linux.as_ref(),
+        namespaces: namespaces_of(spec) & !PID | if user { USER } else { 0 },
+        become_root: user,
+        seccomp: inside.filter.map(|filter| without_agent(filter.program())),
+        cgroups,
+        preserve_fds: 0,
+        keyring: None,
+    };
+    Ok((exec, tasks))
+}
+
+/// A hook has no agent to ask: what would be asked about fails with ENOSYS.
+fn without_agent(program: Program<'_>) -> Program<'_> {
+    Program {
+        flags: program.flags & !(WITH_LISTENER | WAIT_KILLABLE),
+        listener: false,
+        ..program
+    }
+}
+
+/// The v1 hierarchies of a group, by their place in it and their names.
+pub(crate) fn v1_leaves(group: &Group) -> Vec<(usize, &'static str)> {
+    let leaves = group.leaves().iter().enumerate();
+    leaves
+        .filter(|(_, leaf)| leaf.version == cgroup::Version::V1)
+        .map(|(index, leaf)| (index, leaf.name()))
+        .collect()
+}
+
+/// Starts a hook and waits for its end, for as long as its timeout says.
+fn attend(
+    plan: &Plan<'_>,
+    slots: SlotTable,
+    namespaces: u64,
+    inside: Inside<'_>,
+    hook: &Hook<'_>,
+) -> Result<()> {
+    let joined = match &slots.target {
         Some(target) if namespaces & PID != 0 => Some(PidNamespace::enter(target)?),
         _ => None,
     };
-    let slots = SlotTable {
-        target,
-        input: Some(state_file(state)?),
-        ..SlotTable::default()
+    let entry = inside.group.map(Group::entry).transpose()?;
+    let how = Spawn {
+        cgroup: entry.as_ref().and_then(|entry| entry.into),
+        ..Spawn::default()
     };
-    let plan = plan::hook(kind, index, hook, namespaces & !PID | user, payload);
-    let failed = |why: &str| {
-        let name = kind.field().strip_prefix("hooks.").unwrap_or("");
-        Error::new(
-            Kind::BadConfig,
-            format!("error running {name} hook #{index}: {why}"),
-        )
-    };
-    let spawned = spawn(&plan, &slots, &Spawn::default());
+    let spawned = spawn(plan, &slots, &how);
     drop(joined);
     let spawned = spawned?;
     drop(slots);
+    let path = hook.path.as_str();
+    let failed = |why: alloc::string::String| Err(Error::new(Kind::BadConfig, why));
     let timeout = hook.timeout.map(|seconds| seconds.saturating_mul(1000));
     if !process::wait_ended(&spawned.started.pidfd, timeout)? {
         let _ = process::signal(&spawned.started.pidfd, Signal::KILL);
         process::reap(&spawned.started.pidfd);
-        return Err(failed(&format!(
-            "{}: no end within its timeout of {} s",
-            hook.path.as_str(),
-            hook.timeout.unwrap_or(0)
-        )));
+        let seconds = hook.timeout.unwrap_or(0);
+        return failed(format!("{path}: no end within its timeout of {seconds} s"));
     }
     let ended = process::wait(&spawned.started.pidfd)?;
     match Report::read(&spawned.script) {
-        Some(report) if report.errno != 0 => Err(failed(&report::error(&plan, report).message)),
-        _ if ended.code() != 0 => Err(failed(&format!(
-            "{}: exit status {}",
-            hook.path.as_str(),
-            ended.code()
-        ))),
+        Some(report) if report.errno != 0 => Err(report::error(plan, report)),
+        _ if ended.code() != 0 => failed(format!("{path}: exit status {}", ended.code())),
         _ => Ok(()),
     }
 }

@@ -8,10 +8,11 @@ use sys::rustix::process::Signal;
 use sys::{OwnedFd, process, socket};
 
 use crate::error::{Error, Kind, Result};
+use crate::hooks::Inside;
 use crate::record::Record;
 use crate::report::{self, Report};
 use crate::state_dir::{START_SOCKET, StateDir};
-use crate::{Engine, hooks, list, teardown};
+use crate::{Engine, hooks, list, seccomp_cache, teardown};
 
 impl Engine {
     /// Lets a created container's payload be executed, and returns when it was.
@@ -31,8 +32,10 @@ impl Engine {
                 return Err(Error::new(Kind::WrongState, message));
             }
         }
-        run_hooks(&dir, &record, HookKind::StartContainer, first.as_ref())
-            .map_err(|error| stop(first.as_ref(), error))?;
+        if record.hooks {
+            self.start_hooks(&dir, &record, first.as_ref())
+                .map_err(|error| stop(first.as_ref(), error))?;
+        }
         let socket = socket::connect_to(&dir.file(START_SOCKET), SocketType::SEQPACKET)?;
         let handed = socket::receive(&socket, &mut [0u8; 1])?;
         socket::send(&socket, b"g", &[])?;
@@ -43,8 +46,33 @@ impl Engine {
         }
         record.status = Status::Running;
         dir.write(&record)?;
-        run_hooks(&dir, &record, HookKind::Poststart, None)
-            .map_err(|error| stop(first.as_ref(), error))
+        if record.hooks {
+            poststart_hooks(&dir, &record).map_err(|error| stop(first.as_ref(), error))?;
+        }
+        Ok(())
+    }
+
+    /// Runs the hooks in the container, confined as its payload is going to be.
+    fn start_hooks(&self, dir: &StateDir, record: &Record, target: Option<&OwnedFd>) -> Result<()> {
+        let config = dir.read_config()?;
+        let spec = Spec::parse(&config)?;
+        let none = |hooks: &spec::Hooks<'_>| hooks.start_container.is_empty();
+        if spec.hooks.as_ref().is_none_or(none) {
+            return Ok(());
+        }
+        let group = self.group(record)?;
+        let linux = spec.linux.as_ref();
+        let filter = linux.and_then(|linux| linux.seccomp.as_ref());
+        let filter = filter
+            .map(|profile| seccomp_cache::program(&self.state_root, profile))
+            .transpose()?;
+        let inside = Inside {
+            target,
+            group: Some(&group),
+            filter: filter.as_ref(),
+        };
+        let state = hooks::state(record, record.status);
+        hooks::run_all(HookKind::StartContainer, &spec, &state, inside)
     }
 }
 
@@ -57,19 +85,11 @@ fn stop(first: Option<&OwnedFd>, error: Error) -> Error {
     error
 }
 
-/// Runs hooks of the configuration's copy, which is not read where there are none.
-fn run_hooks(
-    dir: &StateDir,
-    record: &Record,
-    kind: HookKind,
-    target: Option<&OwnedFd>,
-) -> Result<()> {
-    if !record.hooks {
-        return Ok(());
-    }
+fn poststart_hooks(dir: &StateDir, record: &Record) -> Result<()> {
     let config = dir.read_config()?;
     let spec = Spec::parse(&config)?;
-    hooks::run_all(kind, &spec, &hooks::state(record, record.status), target)
+    let state = hooks::state(record, record.status);
+    hooks::run_all(HookKind::Poststart, &spec, &state, Inside::default())
 }
 
 /// What kept the payload from being executed, if anything did.

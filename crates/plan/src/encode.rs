@@ -337,7 +337,11 @@ impl Encoder<'_, '_> {
                 self.one_block(op(Code::Scheduler), attributes)
             }
             ChildAct::IoPriority { value, .. } => numbers(Code::IoPriority, [*value, 0, 0]),
-            ChildAct::Affinity { mask, .. } => self.one_block(op(Code::Affinity), mask),
+            ChildAct::Affinity { mask, may_miss, .. } => {
+                let flags = u32::from(*may_miss);
+                let act = op(Code::Affinity);
+                self.one_block(Op { flags, ..act }, mask)
+            }
             ChildAct::MemoryPolicy { mode, nodes, .. } => {
                 self.one_block(numbers(Code::MemoryPolicy, [*mode, 0, 0]), nodes)
             }

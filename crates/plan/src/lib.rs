@@ -22,6 +22,6 @@ mod step;
 pub use encode::{Script, Slots, encode};
 pub use error::Error;
 pub use hook::hook;
-pub use order::{plan, plan_exec};
+pub use order::{plan, plan_confined_hook, plan_exec};
 pub use request::{Act, Exec, Facts, Overlay, Program, Request, Root};
 pub use step::{Answer, ChildAct, EnterRoot, HookKind, HostAct, Launch, Origin, Plan, Slot, Step};

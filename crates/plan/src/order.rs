@@ -5,7 +5,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use spec::{Linux, Namespace, NamespaceType, Place, Propagation};
+use spec::{Hook, Linux, Namespace, NamespaceType, Place, Propagation};
 
 use crate::error::Error;
 use crate::request::{Act, Exec, Facts, Overlay, Request, Root};
@@ -68,6 +68,19 @@ pub fn plan<'a>(request: &Request<'a>, facts: &Facts) -> Result<Plan<'a>, Error>
 /// The first field that cannot be carried out; nothing was done then.
 pub fn plan_exec<'a>(exec: &Exec<'a>) -> Result<Plan<'a>, Error> {
     process::exec(exec)
+}
+
+/// Makes the plan for a hook whose program is the container's: as [`plan_exec`], of another program.
+///
+/// # Errors
+/// As for [`plan_exec`].
+pub fn plan_confined_hook<'a>(
+    exec: &Exec<'a>,
+    kind: HookKind,
+    index: usize,
+    hook: &'a Hook<'a>,
+) -> Result<Plan<'a>, Error> {
+    process::confined_hook(exec, kind, index, hook)
 }
 
 /// Fields that the specification has and this version does not carry out.

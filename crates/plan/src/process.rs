@@ -5,12 +5,12 @@ use alloc::borrow::Cow;
 use alloc::format;
 use alloc::vec::Vec;
 
-use spec::{CapSet, NamespaceType, Place, Process};
+use spec::{CapSet, Hook, Linux, NamespaceType, Place, Process};
 
 use crate::error::Error;
 use crate::order::Order;
 use crate::request::{Act, Exec, Facts, Program};
-use crate::step::{Answer, ChildAct, Origin, Plan, Slot, Step};
+use crate::step::{Answer, ChildAct, HookKind, Origin, Plan, Slot, Step, Text};
 
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -22,6 +22,68 @@ struct Last<'a> {
     make_work_dir: bool,
     ready: bool,
     wait: bool,
+    command: Command<'a>,
+}
+
+/// What is executed in the end.
+struct Command<'a> {
+    /// Where its mistakes are told.
+    place: Place,
+    program: Text<'a>,
+    arguments: Vec<Text<'a>>,
+    environment: Vec<Text<'a>>,
+    /// Where a program without a slash is sought.
+    path: Text<'a>,
+}
+
+impl<'a> Command<'a> {
+    fn payload(process: &'a Process<'a>) -> Self {
+        let path = process
+            .env
+            .iter()
+            .rev()
+            .find_map(|entry| entry.strip_prefix("PATH="));
+        Self {
+            place: Place::field("process.args[0]"),
+            program: Cow::Borrowed(process.args.first().map_or("", |text| text.as_str())),
+            arguments: process.args.iter().map(borrowed).collect(),
+            environment: process.env.iter().map(borrowed).collect(),
+            path: Cow::Borrowed(path.unwrap_or(DEFAULT_PATH)),
+        }
+    }
+
+    fn hook(place: Place, hook: &'a Hook<'a>) -> Self {
+        let path = Cow::Borrowed(hook.path.as_str());
+        let arguments = if hook.args.is_empty() {
+            [path.clone()].into()
+        } else {
+            hook.args.iter().map(borrowed).collect()
+        };
+        Self {
+            place,
+            program: path,
+            arguments,
+            environment: hook.env.iter().map(borrowed).collect(),
+            path: Cow::Borrowed(""),
+        }
+    }
+
+    /// The last two steps, of which the other needs the first.
+    fn steps(self) -> (Step<ChildAct<'a>>, Step<ChildAct<'a>>) {
+        let origin = Origin::Config(self.place);
+        let (program, path) = (self.program, self.path);
+        let find = ChildAct::Find { program, path };
+        let (arguments, environment) = (self.arguments, self.environment);
+        let exec = ChildAct::Exec {
+            arguments,
+            environment,
+        };
+        (Step { origin, act: find }, Step { origin, act: exec })
+    }
+}
+
+fn borrowed<'a>(text: &'a spec::Str<'a>) -> Text<'a> {
+    Cow::Borrowed(text.as_str())
 }
 
 /// A process gives no capability that it does not have, but in a user namespace of its own making,
@@ -105,6 +167,7 @@ pub(crate) fn add<'a>(order: &mut Order<'a, '_>) -> Result<(), Error> {
         make_work_dir: request.make_work_dir,
         ready: request.act == Act::Create || start_hooks,
         wait: request.act == Act::Create,
+        command: Command::payload(process),
     };
     if !request.no_new_keyring {
         let name = format!("_ses.{}", request.id);
@@ -114,34 +177,39 @@ pub(crate) fn add<'a>(order: &mut Order<'a, '_>) -> Result<(), Error> {
         );
     }
     let mut steps = Vec::with_capacity(24);
-    add_machine(&mut steps, order)?;
-    add_process(&mut steps, process, &last)?;
+    add_machine(&mut steps, order.linux)?;
+    add_process(&mut steps, process, last)?;
     for step in steps {
         order.child(step.origin, step.act);
     }
     Ok(())
 }
 
-/// `process.execCPUAffinity`, which is for processes of `exec` alone.
-fn add_affinity<'a>(steps: &mut Steps<'a>, process: &'a Process<'a>) -> Result<(), Error> {
-    if let Some(affinity) = &process.exec_cpu_affinity
-        && let Some(list) = affinity.last.as_ref().or(affinity.initial.as_ref())
-    {
-        let place = Place::field("process.execCPUAffinity");
+/// One list of `process.execCPUAffinity`, which is for processes of `exec` alone. The CPUs that a process has
+/// before it enters its cgroup may be none of those that the cgroup has.
+fn add_affinity<'a>(
+    steps: &mut Steps<'a>,
+    list: Option<&'a spec::Str<'a>>,
+    field: &'static str,
+    may_miss: bool,
+) -> Result<(), Error> {
+    if let Some(list) = list {
+        let place = Place::field(field);
         let mask = bit_mask(list).ok_or_else(|| Error::bad(place, "not a list of CPUs"))?;
         let list = Cow::Borrowed(list.as_str());
-        push(
-            steps,
-            "process.execCPUAffinity",
-            ChildAct::Affinity { mask, list },
-        );
+        let act = ChildAct::Affinity {
+            mask,
+            list,
+            may_miss,
+        };
+        push(steps, field, act);
     }
     Ok(())
 }
 
 /// `linux.personality` and `linux.memoryPolicy`.
-fn add_machine<'a>(steps: &mut Steps<'a>, order: &Order<'a, '_>) -> Result<(), Error> {
-    let Some(linux) = order.linux else {
+fn add_machine<'a>(steps: &mut Steps<'a>, linux: Option<&'a Linux<'a>>) -> Result<(), Error> {
+    let Some(linux) = linux else {
         return Ok(());
     };
     if let Some(personality) = &linux.personality {
@@ -175,8 +243,62 @@ fn add_machine<'a>(steps: &mut Steps<'a>, order: &Order<'a, '_>) -> Result<(), E
 /// The first field that cannot be carried out.
 pub(crate) fn exec<'a>(exec: &Exec<'a>) -> Result<Plan<'a>, Error> {
     let mut child = Vec::with_capacity(32);
+    let affinity = exec.process.exec_cpu_affinity.as_ref();
+    let (initial, last) = (
+        affinity.and_then(|affinity| affinity.initial.as_ref()),
+        affinity.and_then(|affinity| affinity.last.as_ref()),
+    );
+    add_affinity(&mut child, initial, "process.execCPUAffinity.initial", true)?;
+    join(&mut child, exec);
     let origin = Origin::Always("exec joins what the container has");
     let mut push = |act| child.push(Step { origin, act });
+    push(ChildAct::Session);
+    if exec.process.terminal {
+        push(terminal(exec.process, false));
+    }
+    if let Some(name) = exec.keyring {
+        push(ChildAct::Keyring { name: name.into() });
+    }
+    add_affinity(&mut child, last, "process.execCPUAffinity.final", false)?;
+    add_machine(&mut child, exec.linux)?;
+    let command = Command::payload(exec.process);
+    add_process(&mut child, exec.process, joined(exec, command))?;
+    Ok(Plan {
+        host: Vec::new(),
+        child,
+    })
+}
+
+/// The plan of a `startContainer` hook: its program is the container's, and no more trusted than the
+/// payload, so it is confined as a process of `exec` is, with the state on its standard input.
+///
+/// # Errors
+/// The first field that cannot be carried out.
+pub(crate) fn confined_hook<'a>(
+    exec: &Exec<'a>,
+    kind: HookKind,
+    index: usize,
+    hook: &'a Hook<'a>,
+) -> Result<Plan<'a>, Error> {
+    let mut child = Vec::with_capacity(24);
+    let place = Place::item(kind.field(), index);
+    child.push(Step {
+        origin: Origin::Config(place),
+        act: ChildAct::Input,
+    });
+    join(&mut child, exec);
+    let command = Command::hook(place, hook);
+    add_process(&mut child, exec.process, joined(exec, command))?;
+    Ok(Plan {
+        host: Vec::new(),
+        child,
+    })
+}
+
+/// Enters the cgroups, the namespaces and the root that the container has.
+fn join<'a>(steps: &mut Steps<'a>, exec: &Exec<'a>) {
+    let origin = Origin::Always("exec joins what the container has");
+    let mut push = |act| steps.push(Step { origin, act });
     for (index, name) in &exec.cgroups {
         push(ChildAct::EnterCgroup {
             slot: Slot::Tasks(*index),
@@ -195,27 +317,18 @@ pub(crate) fn exec<'a>(exec: &Exec<'a>) -> Result<Plan<'a>, Error> {
     push(ChildAct::EnterRoot {
         how: crate::step::EnterRoot::Already,
     });
-    push(ChildAct::Session);
-    if exec.process.terminal {
-        push(terminal(exec.process, false));
-    }
-    if let Some(name) = exec.keyring {
-        push(ChildAct::Keyring { name: name.into() });
-    }
-    let last = Last {
+}
+
+fn joined<'a>(exec: &Exec<'a>, command: Command<'a>) -> Last<'a> {
+    Last {
         seccomp: exec.seccomp,
         preserve_fds: exec.preserve_fds,
         init: false,
         make_work_dir: false,
         ready: false,
         wait: false,
-    };
-    add_affinity(&mut child, exec.process)?;
-    add_process(&mut child, exec.process, &last)?;
-    Ok(Plan {
-        host: Vec::new(),
-        child,
-    })
+        command,
+    }
 }
 
 type Steps<'a> = Vec<Step<ChildAct<'a>>>;
@@ -223,7 +336,7 @@ type Steps<'a> = Vec<Step<ChildAct<'a>>>;
 fn add_process<'a>(
     steps: &mut Steps<'a>,
     process: &'a Process<'a>,
-    last: &Last<'a>,
+    last: Last<'a>,
 ) -> Result<(), Error> {
     add_limits(steps, process)?;
     add_labels(steps, process);
@@ -367,7 +480,7 @@ fn add_labels<'a>(steps: &mut Steps<'a>, process: &'a Process<'a>) {
 
 /// Privileges fall from here on. A filter that is loaded without no_new_privs takes CAP_SYS_ADMIN,
 /// so it is kept until then, and nothing but the last capset(2) and execve(2) runs under the filter.
-fn add_privileges<'a>(steps: &mut Steps<'a>, process: &'a Process<'a>, last: &Last<'a>) {
+fn add_privileges<'a>(steps: &mut Steps<'a>, process: &'a Process<'a>, last: Last<'a>) {
     const SYS_ADMIN: u64 = 1 << 21;
     let none = spec::Capabilities::default();
     let caps = process.capabilities.as_ref().unwrap_or(&none);
@@ -411,45 +524,27 @@ fn add_privileges<'a>(steps: &mut Steps<'a>, process: &'a Process<'a>, last: &La
         ambient: if extra == 0 { ambient.0 } else { 0 },
     };
     push(steps, "process.capabilities", sets(kept));
-    add_last(steps, process, last);
+    let exec = add_last(steps, process, last);
     if privileged_load
         && (caps.permitted.0 & caps.effective.0 & SYS_ADMIN == 0 || ambient != CapSet::EMPTY)
     {
         push(steps, "process.capabilities", sets(0));
     }
-    let arguments = process
-        .args
-        .iter()
-        .map(|text| Cow::Borrowed(text.as_str()))
-        .collect();
-    let environment = process
-        .env
-        .iter()
-        .map(|text| Cow::Borrowed(text.as_str()))
-        .collect();
-    push(
-        steps,
-        "process.args",
-        ChildAct::Exec {
-            arguments,
-            environment,
-        },
-    );
+    steps.push(exec);
 }
 
-fn add_last<'a>(steps: &mut Steps<'a>, process: &'a Process<'a>, last: &Last<'a>) {
+/// What comes after the privileges have fallen, up to the filter; gives the step that comes last.
+fn add_last<'a>(
+    steps: &mut Steps<'a>,
+    process: &'a Process<'a>,
+    last: Last<'a>,
+) -> Step<ChildAct<'a>> {
     let always = |act| Step {
         origin: Origin::Always("nothing of the runtime is inherited"),
         act,
     };
-    let path = process
-        .env
-        .iter()
-        .rev()
-        .find_map(|entry| entry.strip_prefix("PATH="));
-    let program = Cow::Borrowed(process.args.first().map_or("", |text| text.as_str()));
-    let path = Cow::Borrowed(path.unwrap_or(DEFAULT_PATH));
-    push(steps, "process.args[0]", ChildAct::Find { program, path });
+    let (find, exec) = last.command.steps();
+    steps.push(find);
     if process.no_new_privileges {
         push(steps, "process.noNewPrivileges", ChildAct::NoNewPrivileges);
     }
@@ -483,6 +578,7 @@ fn add_last<'a>(steps: &mut Steps<'a>, process: &'a Process<'a>, last: &Last<'a>
         };
         push(steps, "linux.seccomp", act);
     }
+    exec
 }
 
 #[cfg(test)]

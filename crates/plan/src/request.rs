@@ -94,6 +94,8 @@ pub struct Request<'a> {
 pub struct Exec<'a> {
     /// The process; its user, environment, privileges.
     pub process: &'a spec::Process<'a>,
+    /// The container's `linux`: what is set for each of its processes.
+    pub linux: Option<&'a spec::Linux<'a>>,
     /// Namespaces to join, as `CLONE_NEW…` flags.
     pub namespaces: u64,
     /// Become root of the user namespace that is joined.
@@ -102,8 +104,6 @@ pub struct Exec<'a> {
     pub seccomp: Option<Program<'a>>,
     /// Cgroup v1 hierarchies to enter, by index and name.
     pub cgroups: Vec<(usize, &'static str)>,
-    /// Whether it is born in its cgroup (v2).
-    pub into_cgroup: bool,
     /// Descriptors that the process keeps from 3 up.
     pub preserve_fds: u32,
     /// Keyring name, or none.

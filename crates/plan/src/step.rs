@@ -311,6 +311,7 @@ pub enum ChildAct<'a> {
     Affinity {
         mask: Vec<u8>,
         list: Text<'a>,
+        may_miss: bool,
     },
     MemoryPolicy {
         mode: u64,

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use cgroup::layout::{Hierarchy, Layout};
 use cgroup::{Controllers, Request as CgroupRequest};
-use plan::{Act, Facts, HookKind, Plan, Program, Request, Root};
+use plan::{Act, Exec, Facts, HookKind, Plan, Program, Request, Root};
 use serde_json::{Value, json};
 use spec::{CapSet, Resources, Spec};
 
@@ -264,9 +264,17 @@ fn hooks_of_the_container_have_its_privileges() {
     let json = config.to_string();
     let spec = Spec::parse(json.as_bytes()).expect("a configuration");
     let hooks = spec.hooks.as_ref().expect("hooks");
-    let namespaces = 0x1002_0000;
-    let payload = spec.process.as_ref();
+    let exec = Exec {
+        process: spec.process.as_ref().expect("a process"),
+        linux: spec.linux.as_ref(),
+        namespaces: 0x1002_0000,
+        become_root: true,
+        seccomp: None,
+        cgroups: vec![(1, "pids")],
+        preserve_fds: 0,
+        keyring: None,
+    };
     let hook = &hooks.start_container[0];
-    let plan = plan::hook(HookKind::StartContainer, 0, hook, namespaces, payload);
+    let plan = plan::plan_confined_hook(&exec, HookKind::StartContainer, 0, hook).expect("a plan");
     compare("start-hook", &text(&plan));
 }

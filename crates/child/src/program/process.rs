@@ -32,7 +32,10 @@ impl Child {
             Code::Personality => bare::personality(op.n[0]).map_err(Failure::from),
             Code::Scheduler => bare::sched_setattr(bytes).map_err(Failure::from),
             Code::IoPriority => bare::ioprio_set(op.n[0]).map_err(Failure::from),
-            Code::Affinity => bare::sched_setaffinity(bytes).map_err(Failure::from),
+            Code::Affinity => match bare::sched_setaffinity(bytes) {
+                Err(errno::EINVAL) if op.flags & 1 != 0 => Ok(()),
+                other => other.map_err(Failure::from),
+            },
             Code::MemoryPolicy => bare::set_mempolicy(op.n[0], bytes).map_err(Failure::from),
             Code::Session => session(),
             Code::Keyring => self.keyring(op),

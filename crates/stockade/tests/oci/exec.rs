@@ -140,3 +140,101 @@ fn exec_inherits_no_descriptor() {
         "0 1 2 3 "
     );
 }
+
+#[test]
+fn exec_has_the_machine_and_the_filter_of_the_first_process() {
+    let Some(mut bundle) = Bundle::new() else {
+        return;
+    };
+    bundle.config["linux"]["personality"] = json!({"domain": "LINUX32"});
+    bundle.config["linux"]["memoryPolicy"] = json!({"mode": "MPOL_BIND", "nodes": "0"});
+    bundle.config["linux"]["seccomp"] = json!({
+        "defaultAction": "SCMP_ACT_ALLOW",
+        "syscalls": [{"names": ["mkdir"], "action": "SCMP_ACT_ERRNO", "errnoRet": 28}]
+    });
+    bundle.config["process"]["scheduler"] = json!({"policy": "SCHED_BATCH", "nice": 5});
+    bundle.config["process"]["ioPriority"] = json!({"class": "IOPRIO_CLASS_BE", "priority": 6});
+    bundle.config["process"]["user"]["additionalGids"] = json!([7, 4242]);
+    bundle.config["process"]["noNewPrivileges"] = json!(true);
+    let script = "cat /proc/self/personality; grep -c ' bind:0 ' /proc/self/numa_maps >/dev/null && echo bound; \
+        cut -d' ' -f19,41 /proc/self/stat; grep -E '^(Cap|Groups|NoNewPrivs|Seccomp)' /proc/self/status; \
+        cat /proc/self/attr/current 2>/dev/null; ionice -p $$";
+    bundle
+        .sh(&format!("{script}; echo end; sleep 100"))
+        .write_config();
+    let running = bundle.begin(bundle.command(&["run", &bundle.id]));
+    bundle.wait_until("the first process", || running.output().contains("end\n"));
+    let first = running.output().replace("end\n", "");
+    for part in [
+        "00000008",
+        "bound",
+        "5 3\n",
+        "7 4242",
+        "best-effort: prio 6",
+    ] {
+        assert!(first.contains(part), "{part}: {first}");
+    }
+    let second = bundle.exec_sh(script).ok().out;
+    assert_eq!(second, first);
+    bundle.call(&["kill", &bundle.id, "KILL"]).ok();
+    running.wait();
+}
+
+#[test]
+fn initial_affinity_is_the_exec_s_until_its_cgroup_says_more() {
+    let Some(mut bundle) = Bundle::new() else {
+        return;
+    };
+    bundle.config["process"]["execCPUAffinity"] = json!({"initial": "0"});
+    bundle.sh("sleep 100").detach().ok();
+    let show = "grep Cpus_allowed_list /proc/self/status | cut -f2";
+    assert_eq!(bundle.exec_sh(show).ok().out, "0\n");
+    let (Some(mut second), Some(mut third)) = (Bundle::new(), Bundle::new()) else {
+        return;
+    };
+    second.config["process"]["execCPUAffinity"] = json!({"final": "4000"});
+    second.sh("sleep 100").detach().ok();
+    second
+        .exec_sh("true")
+        .fails("process.execCPUAffinity.final");
+    third.config["process"]["execCPUAffinity"] = json!({"initial": "x"});
+    third.run().fails("process.execCPUAffinity.initial");
+}
+
+/// As systemd does: the first process goes below, and enables controllers for what is there, so that the
+/// container's own cgroup takes nobody any more.
+#[test]
+fn exec_follows_an_init_that_moved_below() {
+    let Some(mut bundle) = Bundle::permissive() else {
+        return;
+    };
+    let Ok(sizes) = std::fs::read_dir("/sys/kernel/mm/hugepages") else {
+        return;
+    };
+    let unified = ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"].map(std::path::Path::new);
+    let unified = unified
+        .into_iter()
+        .find(|dir| dir.join("cgroup.controllers").exists());
+    if unified.is_none() || sizes.count() == 0 {
+        eprintln!("skipped: no controller of cgroup v2 that can be delegated");
+        return;
+    }
+    bundle.push("/linux/namespaces", json!({"type": "cgroup"}));
+    bundle.config["mounts"]
+        .as_array_mut()
+        .unwrap()
+        .retain(|mount| mount["destination"] != "/sys/fs/cgroup");
+    bundle.mount("cgroup", "cgroup", "/sys/fs/cgroup", &["rw"]);
+    bundle.config["linux"]["resources"]["hugepageLimits"] =
+        json!([{"pageSize": "2MB", "limit": 0}]);
+    bundle.sh(
+        "cd /sys/fs/cgroup; test -e cgroup.procs || cd unified; mkdir init && echo 0 > init/cgroup.procs && \
+         echo +hugetlb > cgroup.subtree_control && touch /moved && exec sleep 100",
+    );
+    bundle.detach().ok();
+    bundle.wait_until("the move", || bundle.dir.join("rootfs/moved").exists());
+    let out = bundle.exec_sh("cat /proc/self/cgroup").ok().out;
+    assert!(out.contains("0::/init\n"), "{out}");
+    bundle.call(&["delete", "--force", &bundle.id]).ok();
+    bundle.assert_nothing_left("a container with cgroups of its own");
+}

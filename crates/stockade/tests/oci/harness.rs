@@ -61,6 +61,7 @@ const APPLETS: &[&str] = &[
     "ulimit",
     "printf",
     "date",
+    "ionice",
 ];
 
 static COUNT: AtomicUsize = AtomicUsize::new(0);

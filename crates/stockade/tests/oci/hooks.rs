@@ -170,3 +170,39 @@ fn a_failing_poststop_hook_is_no_failure() {
     assert_eq!(log(&bundle), ["second stopped"], "the others still run");
     bundle.assert_nothing_left("run");
 }
+
+/// The program of a `startContainer` hook is the image's, so that it must not be freer than the payload.
+#[test]
+fn start_hooks_are_confined_as_the_payload_is() {
+    for create in [false, true] {
+        let Some(mut bundle) = Bundle::permissive() else {
+            return;
+        };
+        let script = "grep -E '^(Cap|NoNewPrivs|Seccomp:|Groups|Uid|Gid)' /proc/self/status; cat /proc/self/cgroup; \
+            ulimit -n; pwd; umask; cd /proc/self/ns; for n in mnt pid net ipc uts cgroup user; do readlink $n; done";
+        bundle.config["hooks"]["startContainer"] = json!([{"path": "/bin/sh",
+            "args": ["sh", "-c", format!("cat >/dev/null; ({script}) > /tmp/hook")], "env": ["PATH=/bin"]}]);
+        bundle.config["linux"]["seccomp"] = json!({"defaultAction": "SCMP_ACT_ALLOW",
+            "syscalls": [{"names": ["mkdir"], "action": "SCMP_ACT_ERRNO"}]});
+        bundle.config["process"]["user"] =
+            json!({"uid": 7, "gid": 8, "umask": 0o027, "additionalGids": [9]});
+        std::fs::create_dir_all(bundle.below("rootfs/tmp")).unwrap();
+        std::fs::set_permissions(
+            bundle.below("rootfs/tmp"),
+            std::os::unix::fs::PermissionsExt::from_mode(0o777),
+        )
+        .unwrap();
+        bundle.sh(&format!("({script}) > /tmp/payload"));
+        if create {
+            bundle.create().ok();
+            bundle.verb("start").ok();
+            bundle.wait_for("stopped");
+        } else {
+            bundle.run().ok();
+        }
+        let read = |name| std::fs::read_to_string(bundle.below(name)).unwrap();
+        let payload = read("rootfs/tmp/payload");
+        assert!(payload.contains(&bundle.cgroup()), "{payload}");
+        assert_eq!(read("rootfs/tmp/hook"), payload, "create: {create}");
+    }
+}
