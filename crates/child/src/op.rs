@@ -129,7 +129,8 @@ codes! {
     /// mount(2) of propagation flags n0 on `/`.
     Propagation = 10,
     /// Make directory s0 of the host the root: bind it (n0 = 1: recursively) upon itself, or take the
-    /// mount descriptor n1 where n2 is 1. flags bit 0: set attributes n2>>8 first.
+    /// mount descriptor n1 where n2 is 1. flags bit 0: the mounts around it are the host's peers, so that it
+    /// is cut off from them and stands on `/`, which is not.
     Root = 11,
     /// Mount overlayfs on directory s0 with options s1, paths in it relative to s2, and make that the
     /// root.
@@ -150,7 +151,8 @@ codes! {
     Mask = 18,
     /// Make s1 read-only by a mount on itself. Missing: nothing.
     ReadOnly = 19,
-    /// Leave the host's root: n0 0 pivot_root, 1 move the mount and chroot, 2 chroot alone.
+    /// Leave the host's root: n0 0 pivot_root, 1 move the mount and chroot, 2 chroot alone. flags bit 0: what
+    /// is left are the host's peers, which are not to be unmounted along with it.
     EnterRoot = 20,
     /// Write s1 to s0 beneath a private procfs.
     WriteProc = 21,

@@ -6,7 +6,8 @@ use alloc::format;
 use alloc::vec::Vec;
 
 use cgroup::Group;
-use plan::{Answer, ChildAct, HostAct, Launch, Slot, Slots, Step};
+use plan::{Answer, ChildAct, Copied, HostAct, Launch, Slot, Slots, Step};
+use spec::mount::Depth;
 use sys::launch::{self, Started};
 use sys::rustix::fs::{CWD, Mode, OFlags, openat};
 use sys::rustix::net::SocketType;
@@ -221,13 +222,8 @@ impl<'p, 'a> Launching<'p, 'a> {
             HostAct::SetCgroup { setting, .. } => self.set_cgroup(*setting),
             HostAct::DevicePolicy { .. } => self.device_policy(),
             HostAct::OpenNamespace { path, .. } => self.open_namespace(path),
-            HostAct::TranslateOwners { path, mount } => self.translate(path, *mount),
+            HostAct::CopyMount(copied) => self.copy_mount(copied),
             HostAct::TranslateOverlay { overlay, mount } => self.translate_overlay(overlay, *mount),
-            HostAct::OpenMount {
-                path,
-                mount,
-                recursive,
-            } => self.open_mount(path, *mount, *recursive),
             HostAct::StartSocket => self.start_socket(),
             HostAct::Launch(launch) => self.launch(launch),
             HostAct::Answer(answer) => self.answer(*answer),
@@ -298,15 +294,23 @@ impl<'p, 'a> Launching<'p, 'a> {
         Ok(())
     }
 
-    fn translate(&mut self, path: &str, mount: Option<usize>) -> Result<()> {
-        let namespace = self.owners(mount)?;
-        let made = sys::mount::translated(path, &namespace, true);
-        self.give_back_owners(mount, namespace);
-        let tree = made.map_err(|error| {
-            Error::from(error)
-                .hint("the file system of this directory cannot translate owners (idmapped mounts)")
-        })?;
-        self.keep_tree(mount, tree);
+    fn copy_mount(&mut self, copied: &Copied) -> Result<()> {
+        let tree = sys::mount::detached(&copied.path, copied.recursive)?;
+        if !copied.shared {
+            sys::mount::make_slave(&tree, &copied.path)?;
+        }
+        if let Some(depth) = copied.owners {
+            let namespace = self.owners(copied.mount)?;
+            let all = depth == Depth::Tree;
+            let done = sys::mount::translate(&tree, &copied.path, &namespace, all);
+            self.give_back_owners(copied.mount, namespace);
+            done.map_err(|error| {
+                Error::from(error).hint(
+                    "the file system of this directory cannot translate owners (idmapped mounts)",
+                )
+            })?;
+        }
+        self.keep_tree(copied.mount, tree);
         Ok(())
     }
 
@@ -352,15 +356,6 @@ impl<'p, 'a> Launching<'p, 'a> {
             Some(index) => self.slots.mount_trees.push((index, tree)),
             None => self.slots.root_tree = Some(tree),
         }
-    }
-
-    fn open_mount(&mut self, path: &str, mount: Option<usize>, recursive: bool) -> Result<()> {
-        let tree = sys::mount::detached(path, recursive)?;
-        match mount {
-            Some(index) => self.slots.mount_trees.push((index, tree)),
-            None => self.slots.root_tree = Some(tree),
-        }
-        Ok(())
     }
 
     fn start_socket(&mut self) -> Result<()> {

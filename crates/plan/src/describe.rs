@@ -67,8 +67,12 @@ impl fmt::Display for HostAct {
             Self::OpenNamespace { kind, path } => {
                 write!(f, "open {} namespace {path}", kind.name())
             }
-            Self::TranslateOwners { path, .. } => {
-                write!(f, "copy the mount of {path} with translated owners")
+            Self::CopyMount(copied) => {
+                write!(f, "copy the mount of {}", copied.path)?;
+                match copied.owners {
+                    Some(_) => f.write_str(" with translated owners"),
+                    None => Ok(()),
+                }
             }
             Self::TranslateOverlay { overlay, .. } => {
                 write!(
@@ -77,7 +81,6 @@ impl fmt::Display for HostAct {
                     overlay.options
                 )
             }
-            Self::OpenMount { path, .. } => write!(f, "copy the mount of {path}"),
             Self::StartSocket => f.write_str("make the socket on which start says the word"),
             Self::Launch(launch) => write!(f, "{launch}"),
             Self::Answer(answer) => write!(f, "answer the child: {answer}"),
@@ -172,7 +175,7 @@ impl fmt::Display for Bind<'_> {
         };
         write!(f, "{how} {} on {}", self.source, self.target)?;
         if self.tree.is_some() {
-            f.write_str(", owners translated")?;
+            f.write_str(", as the runtime has copied it")?;
         }
         write_attributes(
             f,
@@ -218,6 +221,9 @@ impl fmt::Display for ChildAct<'_> {
             Self::Ask(answer) => write!(f, "ask the parent: {answer}"),
             Self::BecomeRoot { uid, gid } => write!(f, "become {uid}:{gid} of the user namespace"),
             Self::LinkUp { name } => write!(f, "bring up {name}"),
+            Self::Propagate { flags } if flags & (1 << 14) == 0 => {
+                f.write_str("share mounts with the host, but for the one below the root")
+            }
             Self::Propagate { .. } => f.write_str("stop mounts from reaching the host"),
             Self::Root { path, .. } => write!(f, "take {path} as the root"),
             Self::RootOverlay {
@@ -257,7 +263,7 @@ impl fmt::Display for ChildAct<'_> {
             Self::Link { path, text } => write!(f, "link {path} to {text}"),
             Self::Mask { path } => write!(f, "hide {path}"),
             Self::ReadOnly { path } => write!(f, "make {path} read-only"),
-            Self::EnterRoot { how } => write!(f, "{how}"),
+            Self::EnterRoot { how, .. } => write!(f, "{how}"),
             Self::WriteProc { file, value } => write!(f, "write {value:?} to /proc/{file}"),
             Self::Hostname { name } => write!(f, "set hostname {name}"),
             Self::Domainname { name } => write!(f, "set domainname {name}"),

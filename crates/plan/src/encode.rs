@@ -134,6 +134,7 @@ impl Encoder<'_, '_> {
                 path,
                 recursive,
                 tree,
+                apart,
             } => {
                 let fd = tree.map_or(0, |slot| self.slot(slot));
                 let n = [u64::from(*recursive), fd, u64::from(tree.is_some())];
@@ -144,6 +145,7 @@ impl Encoder<'_, '_> {
                         Span::default(),
                         Span::default(),
                     ],
+                    flags: u32::from(*apart),
                     ..numbers(Code::Root, n)
                 }
             }
@@ -223,14 +225,17 @@ impl Encoder<'_, '_> {
             ChildAct::Directory { path, mode } => {
                 self.on_target(numbers(Code::Directory, [u64::from(*mode), 0, 0]), path)
             }
-            ChildAct::EnterRoot { how } => {
+            ChildAct::EnterRoot { how, loosen } => {
                 let how = match how {
                     EnterRoot::Pivot => 0,
                     EnterRoot::Move => 1,
                     EnterRoot::Chroot => 2,
                     EnterRoot::Already => 3,
                 };
-                numbers(Code::EnterRoot, [how, 0, 0])
+                Op {
+                    flags: u32::from(*loosen),
+                    ..numbers(Code::EnterRoot, [how, 0, 0])
+                }
             }
             // All others were met before; an op that does nothing wrong.
             _ => op(Code::Session),

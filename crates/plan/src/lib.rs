@@ -24,4 +24,6 @@ pub use error::Error;
 pub use hook::hook;
 pub use order::{plan, plan_confined_hook, plan_exec};
 pub use request::{Act, Exec, Facts, Overlay, Program, Request, Root};
-pub use step::{Answer, ChildAct, EnterRoot, HookKind, HostAct, Launch, Origin, Plan, Slot, Step};
+pub use step::{
+    Answer, ChildAct, Copied, EnterRoot, HookKind, HostAct, Launch, Origin, Plan, Slot, Step,
+};

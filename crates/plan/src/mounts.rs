@@ -6,11 +6,11 @@ use alloc::string::String;
 
 use child::op::flag;
 use spec::mount::{Attributes, Depth, Options, attribute};
-use spec::{Device, DeviceType, Mount, NamespaceType, Place};
+use spec::{Device, DeviceType, Mount, NamespaceType, Place, Propagation};
 
 use crate::error::Error;
 use crate::order::Order;
-use crate::step::{Bind, ChildAct, NewMount, Origin, Slot, Text};
+use crate::step::{Bind, ChildAct, Copied, NewMount, Origin, Slot, Text};
 
 /// Directories below `/proc` that other programs are known to mount over (LXCFS, systemd).
 const PROC_TARGETS: [&str; 10] = [
@@ -151,6 +151,10 @@ fn add_new<'a>(
         data: options.joined_data().unwrap_or_default(),
         op_flags: op_flags(mount),
     };
+    if options.copy_up && kind != "tmpfs" {
+        let what = "`tmpcopyup` is for a mount of type tmpfs";
+        return Err(Error::bad(place.at("options"), what));
+    }
     let act = if options.copy_up {
         ChildAct::CopyUp(new)
     } else {
@@ -195,16 +199,21 @@ fn add_bind<'a>(
         ));
     };
     let path = absolute(order.request.bundle, source);
-    let translated = options.idmap.is_some() || !mount.uid_mappings.is_empty();
-    let tree = if translated {
-        order.translate_mount(index, &path, place);
-        Some(Slot::MountTree(index))
-    } else if order.new_user_namespace() {
-        order.open_mount(index, &path, recursive, place);
-        Some(Slot::MountTree(index))
-    } else {
-        None
-    };
+    let own_maps = !mount.uid_mappings.is_empty();
+    let owners = options.idmap.or(own_maps.then_some(Depth::One));
+    let shared = order.shares_mounts() && asks_for_sharing(options);
+    let copied = owners.is_some() || order.in_user_namespace();
+    if copied {
+        let copy = Copied {
+            path: String::from(&*path),
+            mount: Some(index),
+            recursive,
+            owners,
+            shared,
+        };
+        order.copy_mount(copy, place);
+    }
+    let tree = copied.then_some(Slot::MountTree(index));
     let act = ChildAct::Bind(Bind {
         source: path,
         target: target(mount),
@@ -214,7 +223,25 @@ fn add_bind<'a>(
         op_flags: op_flags(mount) | if recursive { flag::RECURSIVE } else { 0 },
     });
     order.child(Origin::Config(place), act);
+    // Where the root is shared, the copy is a peer of the host's mount until it says otherwise.
+    if order.shares_mounts() && options.propagation.is_empty() && tree.is_none() {
+        let loosened = ChildAct::Attributes {
+            target: target(mount),
+            set: 0,
+            clear: 0,
+            propagation: crate::propagation::flag(Propagation::Slave),
+            recursive: true,
+        };
+        order.child(Origin::Config(place), loosened);
+    }
     Ok(())
+}
+
+fn asks_for_sharing(options: &Options<'_>) -> bool {
+    let asked = options.propagation.iter();
+    asked
+        .map(|one| one.single())
+        .any(|one| one == Propagation::Shared)
 }
 
 fn absolute<'a>(bundle: &str, source: &'a str) -> Text<'a> {
@@ -460,7 +487,7 @@ fn node<'a>(
     (major, minor): (u32, u32),
     (uid, gid): (u32, u32),
 ) -> ChildAct<'a> {
-    if order.new_user_namespace() {
+    if order.in_user_namespace() {
         return ChildAct::Bind(Bind {
             source: Cow::Borrowed(path),
             target: Cow::Borrowed(path),

@@ -5,12 +5,13 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use spec::mount::Depth;
 use spec::{Hook, Linux, Namespace, NamespaceType, Place, Propagation};
 
 use crate::error::Error;
 use crate::request::{Act, Exec, Facts, Overlay, Request, Root};
 use crate::step::{
-    Answer, Bind, ChildAct, EnterRoot, HookKind, HostAct, Launch, Origin, Plan, Slot, Step,
+    Answer, Bind, ChildAct, Copied, EnterRoot, HookKind, HostAct, Launch, Origin, Plan, Slot, Step,
 };
 use crate::{mounts, process, propagation};
 
@@ -111,14 +112,17 @@ fn refuse_unbuilt(order: &Order<'_, '_>) -> Result<(), Error> {
             "this kernel has no SELinux to label mounts with",
         );
     }
-    if matches!(
-        linux.rootfs_propagation.map(Propagation::single),
-        Some(Propagation::Shared | Propagation::Unbindable)
-    ) {
-        return unsupported(
-            "linux.rootfsPropagation",
-            "shared and unbindable roots are not supported yet",
-        );
+    if order.shares_mounts() {
+        let place = "linux.rootfsPropagation";
+        if order.request.no_pivot {
+            return unsupported(place, "a shared root takes pivot_root, so not --no-pivot");
+        }
+        if matches!(order.request.root, Root::Overlay(_)) {
+            return unsupported(
+                place,
+                "an overlay that is made as the root cannot be shared",
+            );
+        }
     }
     Ok(())
 }
@@ -146,16 +150,26 @@ impl<'a> Order<'a, '_> {
             .is_some_and(|namespace| namespace.path.is_none())
     }
 
-    pub(crate) fn new_user_namespace(&self) -> bool {
+    fn new_user_namespace(&self) -> bool {
         self.new_namespace(NamespaceType::User)
     }
 
-    pub(crate) fn translate_mount(&mut self, index: usize, path: &str, place: Place) {
-        let (path, mount) = (String::from(path), Some(index));
-        self.host(
-            Origin::Config(place),
-            HostAct::TranslateOwners { path, mount },
-        );
+    /// Whether the container's root is that of a user namespace, new or joined: what the runtime may
+    /// reach, it may not.
+    pub(crate) fn in_user_namespace(&self) -> bool {
+        self.namespaced(NamespaceType::User)
+    }
+
+    /// Whether mounts that ask for it stay peers of the host's, so that events go both ways.
+    pub(crate) fn shares_mounts(&self) -> bool {
+        let given = self.linux.and_then(|linux| linux.rootfs_propagation);
+        given.map(Propagation::single) == Some(Propagation::Shared)
+    }
+
+    /// The tree of a bind mount is copied by the runtime: it may reach the source and translate owners, and
+    /// the container's root may not.
+    pub(crate) fn copy_mount(&mut self, copy: Copied, place: Place) {
+        self.host(Origin::Config(place), HostAct::CopyMount(copy));
     }
 
     /// The root's mounts are copied by the runtime where owners are translated, or where root in the
@@ -171,19 +185,17 @@ impl<'a> Order<'a, '_> {
                 return;
             }
         };
-        if self.request.translate_root {
-            self.host(maps, HostAct::TranslateOwners { path, mount: None });
-        } else if self.new_user_namespace() {
-            let (mount, recursive) = (None, true);
+        let translated = self.request.translate_root;
+        if translated || self.in_user_namespace() {
             let root = Origin::Config(Place::field("root.path"));
-            self.host(
-                root,
-                HostAct::OpenMount {
-                    path,
-                    mount,
-                    recursive,
-                },
-            );
+            let act = HostAct::CopyMount(Copied {
+                path,
+                mount: None,
+                recursive: true,
+                owners: translated.then_some(Depth::Tree),
+                shared: false,
+            });
+            self.host(if translated { maps } else { root }, act);
         }
     }
 
@@ -201,17 +213,6 @@ impl<'a> Order<'a, '_> {
     /// The overlays' mounts are kept behind those of `mounts`.
     fn overlay_slot(&self, number: usize) -> usize {
         self.request.spec.mounts.len() + number
-    }
-
-    /// Root in a user namespace may not be allowed to reach the source; the runtime is.
-    pub(crate) fn open_mount(&mut self, mount: usize, path: &str, recursive: bool, place: Place) {
-        let path = String::from(path);
-        let act = HostAct::OpenMount {
-            path,
-            mount: Some(mount),
-            recursive,
-        };
-        self.host(Origin::Config(place), act);
     }
 
     /// What must exist before the first process does.
@@ -374,31 +375,34 @@ impl<'a> Order<'a, '_> {
     fn root(&mut self) -> Result<(), Error> {
         let place = Place::field("root.path");
         if self.namespaced(NamespaceType::Mount) {
-            const MS_SLAVE: u64 = 1 << 19;
-            let origin = Origin::Always("nothing mounted inside may reach the host");
-            let flags = match self.linux.and_then(|linux| linux.rootfs_propagation) {
-                Some(given) => propagation::flag(given) | propagation::RECURSIVE,
-                None => MS_SLAVE | propagation::RECURSIVE,
+            let given = self.linux.and_then(|linux| linux.rootfs_propagation);
+            let flags = propagation::of_the_host(given);
+            let why = if given.is_some() {
+                Origin::Config(Place::field("linux.rootfsPropagation"))
+            } else {
+                Origin::Always("nothing mounted inside may reach the host")
             };
-            self.child(origin, ChildAct::Propagate { flags });
+            self.child(why, ChildAct::Propagate { flags });
         } else if !self.request.spec.mounts.is_empty() {
             return Err(Error::bad(
                 Place::field("mounts"),
                 "there is no mount namespace to mount in",
             ));
         }
-        let opened = self.request.translate_root || self.new_user_namespace();
+        let opened = self.request.translate_root || self.in_user_namespace();
         let tree = opened.then_some(Slot::RootTree);
         let act = match &self.request.root {
             Root::Directory(path) => ChildAct::Root {
                 path: Cow::Owned(path.clone()),
                 recursive: true,
                 tree,
+                apart: self.shares_mounts(),
             },
             Root::Overlay(overlay) if self.request.translate_root => ChildAct::Root {
                 path: Cow::Owned(overlay.target.clone()),
                 recursive: true,
                 tree,
+                apart: false,
             },
             Root::Overlay(overlay) => ChildAct::RootOverlay {
                 target: Cow::Owned(overlay.target.clone()),
@@ -471,7 +475,20 @@ impl<'a> Order<'a, '_> {
             EnterRoot::Move => Origin::Option("--no-pivot"),
             _ => Origin::Config(Place::field("root.path")),
         };
-        self.child(origin, ChildAct::EnterRoot { how });
+        let loosen = self.shares_mounts();
+        self.child(origin, ChildAct::EnterRoot { how, loosen });
+        let given = self.linux.and_then(|linux| linux.rootfs_propagation);
+        if let Some(propagation) = given.and_then(propagation::of_the_root) {
+            let act = ChildAct::Attributes {
+                target: Cow::Borrowed("/"),
+                set: 0,
+                clear: 0,
+                propagation,
+                recursive: false,
+            };
+            let origin = Origin::Config(Place::field("linux.rootfsPropagation"));
+            self.child(origin, act);
+        }
         Ok(())
     }
 

@@ -316,6 +316,7 @@ fn join<'a>(steps: &mut Steps<'a>, exec: &Exec<'a>) {
     }
     push(ChildAct::EnterRoot {
         how: crate::step::EnterRoot::Already,
+        loosen: false,
     });
 }
 

@@ -4,6 +4,7 @@ use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use spec::mount::Depth;
 use spec::{NamespaceType, Place};
 
 use crate::request::Overlay;
@@ -118,28 +119,14 @@ pub enum HostAct {
         /// Its file.
         path: String,
     },
-    /// Copy the mount tree at `path` with translated owners.
-    TranslateOwners {
-        /// The directory or file.
-        path: String,
-        /// Which of `mounts`; none for the root.
-        mount: Option<usize>,
-    },
+    /// Copy the mount tree of a bind's source, or of the root.
+    CopyMount(Copied),
     /// Mount an overlay, attached nowhere, of lower layers with translated owners.
     TranslateOverlay {
         /// The overlay.
         overlay: Overlay,
         /// Which slot takes it, beyond those of `mounts`; none for the root.
         mount: Option<usize>,
-    },
-    /// Copy the mount tree of a bind's source, or of the root, for a process that may not reach it.
-    OpenMount {
-        /// The source.
-        path: String,
-        /// Which of `mounts`; none for the root.
-        mount: Option<usize>,
-        /// With all mounts below.
-        recursive: bool,
     },
     /// Make the socket where `start` will say the word.
     StartSocket,
@@ -168,6 +155,21 @@ pub enum HostAct {
     },
     /// Record that the container is there.
     Commit,
+}
+
+/// A mount tree that the runtime copies, attached nowhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Copied {
+    /// The directory or file.
+    pub path: String,
+    /// Which of `mounts`; none for the root.
+    pub mount: Option<usize>,
+    /// With all mounts below.
+    pub recursive: bool,
+    /// Whether owners are translated: of the one mount, or of those below it, too.
+    pub owners: Option<Depth>,
+    /// Whether events go back to the host, too, and not only from there.
+    pub shared: bool,
 }
 
 /// A descriptor that is known only when the plan is carried out.
@@ -226,6 +228,7 @@ pub enum ChildAct<'a> {
         path: Text<'a>,
         recursive: bool,
         tree: Option<Slot>,
+        apart: bool,
     },
     RootOverlay {
         target: Text<'a>,
@@ -267,6 +270,7 @@ pub enum ChildAct<'a> {
     },
     EnterRoot {
         how: EnterRoot,
+        loosen: bool,
     },
     WriteProc {
         file: String,

@@ -22,33 +22,50 @@ pub fn detached(path: &str, recursive: bool) -> Result<OwnedFd> {
     open_tree(CWD, path, how).on("open_tree", path)
 }
 
-/// A detached copy of the mounts at `path`, whose owners are translated by a user namespace's maps
-/// (`mount_setattr(2)`, "ID-mapped mounts"; Linux 5.12).
+/// Makes the mounts of a detached copy slaves of those that they were copied from: what is mounted there
+/// comes here, and nothing goes back.
+///
+/// # Errors
+/// The kernel's; `path` is for its message.
+pub fn make_slave(tree: impl AsFd, path: &str) -> Result<()> {
+    const MS_SLAVE: u64 = 1 << 19;
+    let done = set_attributes(tree, true, &[0, 0, MS_SLAVE, 0]);
+    done.map_err(|errno| Error::new("mount_setattr(slave)", path, errno))
+}
+
+/// Has owners in a detached copy translated by a user namespace's maps (`mount_setattr(2)`, "ID-mapped
+/// mounts"; Linux 5.12): on the one mount, or on those below it, too.
 ///
 /// # Errors
 /// `EINVAL` where the file system cannot, `EPERM` where the namespace is the initial one.
-pub fn translated(path: &str, user_namespace: impl AsFd, recursive: bool) -> Result<OwnedFd> {
-    let tree = detached(path, recursive)?;
+pub fn translate(
+    tree: impl AsFd,
+    path: &str,
+    user_namespace: impl AsFd,
+    recursive: bool,
+) -> Result<()> {
     let namespace = u64::from(user_namespace.as_fd().as_raw_fd().unsigned_abs());
-    let attributes: [u64; 4] = [MOUNT_ATTR_IDMAP, 0, 0, namespace];
+    let done = set_attributes(tree, recursive, &[MOUNT_ATTR_IDMAP, 0, 0, namespace]);
+    done.map_err(|errno| Error::new("mount_setattr(idmap)", path, errno))
+}
+
+/// `struct mount_attr`: set, clear, propagation, user namespace.
+fn set_attributes(
+    tree: impl AsFd,
+    recursive: bool,
+    attributes: &[u64; 4],
+) -> core::result::Result<(), Errno> {
     let at = libc::AT_EMPTY_PATH | if recursive { 0x8000 } else { 0 };
     // SAFETY: the path is an empty C string, the attributes are the 32 bytes that are announced.
     let outcome = unsafe {
         syscall!(
             libc::SYS_mount_setattr,
-            tree.as_raw_fd(),
+            tree.as_fd().as_raw_fd(),
             c"".as_ptr(),
             at,
             attributes.as_ptr(),
             32
         )
     };
-    outcome.map_err(|errno| {
-        Error::new(
-            "mount_setattr(idmap)",
-            path,
-            Errno::from_raw_os_error(errno),
-        )
-    })?;
-    Ok(tree)
+    outcome.map(drop).map_err(Errno::from_raw_os_error)
 }

@@ -86,7 +86,9 @@ impl Layers<'_> {
 
     /// The descriptor's path of a directory, translated.
     fn translated(&mut self, path: &str) -> Result<String> {
-        let tree = mount::translated(&self.absolute(path), self.namespace, false)?;
+        let path = self.absolute(path);
+        let tree = mount::detached(&path, false)?;
+        mount::translate(&tree, &path, self.namespace, false)?;
         Ok(self.keep(tree))
     }
 

@@ -3,7 +3,7 @@
 use core::ffi::CStr;
 
 use crate::bare::flags::{
-    MNT_DETACH, MOUNT_ATTR_RDONLY, MS_MOVE, MS_RDONLY, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW,
+    MNT_DETACH, MOUNT_ATTR_RDONLY, MS_MOVE, MS_RDONLY, MS_REC, MS_SLAVE, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW,
     O_PATH, O_RDONLY, O_WRONLY, S_IFDIR, S_IFMT,
 };
 use crate::bare::{self, AT_FDCWD, Fd, MountAttributes, errno};
@@ -43,13 +43,23 @@ impl Child {
     /// naming the mount after it was attached, so nothing has to be looked up again.
     fn root_from_directory(&mut self, op: &Op) -> Step {
         let mut path = self.script.text(op.s[0]);
+        let apart = op.flags & 1 != 0;
         let tree = if op.n[2] == 1 {
-            // Root of a user namespace may not reach the directory; all it takes is a place.
-            path = c"/";
             op.n[1] as Fd
         } else {
             bare::open_tree(AT_FDCWD, path, op.n[0] == 1).part(part::SOURCE)?
         };
+        if apart {
+            let slave = MountAttributes {
+                propagation: MS_SLAVE,
+                ..MountAttributes::default()
+            };
+            bare::mount_setattr(tree, true, &slave).part(part::ATTRIBUTES)?;
+        }
+        // Root of a user namespace may not reach the directory; all it takes is a place.
+        if apart || op.n[2] == 1 {
+            path = c"/";
+        }
         let target = bare::openat(AT_FDCWD, path, O_PATH | O_DIRECTORY, 0).part(part::TARGET)?;
         bare::move_mount(tree, target)?;
         bare::close(target);
@@ -296,7 +306,7 @@ impl Child {
 
     fn enter_root(&mut self, op: &Op) -> Step {
         match op.n[0] {
-            PIVOT => self.pivot()?,
+            PIVOT => self.pivot(op.flags & 1 != 0)?,
             MOVE => {
                 bare::fchdir(self.root.fd)?;
                 bare::mount(Some(c"."), c"/", None, MS_MOVE, None)?;
@@ -317,10 +327,20 @@ impl Child {
     }
 
     /// The old root lies over the new one for a moment, and is cut loose. It is a slave of the host's
-    /// since the first step, so that nothing of this reaches the host.
-    fn pivot(&mut self) -> Step {
+    /// since the first step, or is made one now, so that nothing of this reaches the host.
+    fn pivot(&mut self, loosen: bool) -> Step {
+        let old = if loosen {
+            Some(bare::openat(AT_FDCWD, c"/", O_PATH | O_DIRECTORY, 0)?)
+        } else {
+            None
+        };
         bare::fchdir(self.root.fd)?;
         bare::pivot_root(c".", c".")?;
+        if let Some(old) = old {
+            bare::fchdir(old)?;
+            bare::close(old);
+            bare::mount(None, c".", None, MS_SLAVE | MS_REC, None)?;
+        }
         bare::umount(c".", MNT_DETACH)?;
         Ok(())
     }

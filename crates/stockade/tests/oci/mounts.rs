@@ -176,9 +176,176 @@ fn propagation() {
     assert!(options(&mut bundle, "/a").contains("shared:"));
     assert!(!options(&mut bundle, "/b").contains("shared:"));
     assert!(options(&mut bundle, "/c").contains("unbindable"));
-    for accepted in ["rprivate", "private", "rslave", "slave"] {
-        bundle.config["linux"]["rootfsPropagation"] = json!(accepted);
-        bundle.sh("true").run().ok();
+    bundle.config["mounts"][7]["options"] = json!(["banana"]);
+    bundle.run().fails("config.json: mounts[7]");
+}
+
+#[test]
+fn propagation_of_the_root() {
+    let Some(mut bundle) = Bundle::new() else {
+        return;
+    };
+    for (asked, found) in [
+        ("private", ""),
+        ("rprivate", ""),
+        ("slave", ""),
+        ("rslave", ""),
+        ("shared", "shared:"),
+        ("rshared", "shared:"),
+        ("unbindable", "unbindable"),
+        ("runbindable", "unbindable"),
+    ] {
+        bundle.config["linux"]["rootfsPropagation"] = json!(asked);
+        let options = options(&mut bundle, "/");
+        assert!(options.contains(found), "{asked}: {options}");
+        let others = ["shared:", "unbindable", "master:"];
+        let others = others.iter().filter(|other| **other != found);
+        assert!(
+            others.clone().all(|other| !options.contains(other)),
+            "{asked}: {options}"
+        );
+    }
+    bundle.config["linux"]["rootfsPropagation"] = json!("sideways");
+    bundle.run().fails("linux.rootfsPropagation");
+    bundle.config["linux"]["rootfsPropagation"] = json!("shared");
+    bundle
+        .run_with(&["--no-pivot"])
+        .fails("linux.rootfsPropagation");
+    bundle.assert_nothing_left("refusals");
+}
+
+/// Runs the container on a host all of whose mounts are shared, as systemd has it, after `before`; gives its
+/// output and, after a line `host`, the host's mounts below the bundle.
+fn on_a_shared_host(bundle: &Bundle, before: &str) -> crate::harness::Outcome {
+    bundle.write_config();
+    let dir = bundle.path();
+    let script = format!(
+        "mount --make-rshared / && {before} \"$0\" oci --root {dir}/state run {}; code=$?; \
+         echo host; grep {dir} /proc/self/mountinfo | cut -d' ' -f5-; exit $code",
+        bundle.id
+    );
+    let mut command = std::process::Command::new("unshare");
+    command.args(["-m", "sh", "-c", &script]);
+    command.arg(crate::harness::program());
+    command.current_dir(dir);
+    bundle.finish(command)
+}
+
+const MOUNTS_INSIDE: &str = "mount -t tmpfs none /vol/in && mkdir -p /x && mount -t tmpfs none /x && grep -c ' /vol/in ' /proc/self/mountinfo";
+
+/// A container that mounts over a volume of the host's.
+fn with_a_volume(options: &[&str]) -> Option<Bundle> {
+    let mut bundle = Bundle::permissive()?;
+    std::fs::create_dir_all(bundle.below("vol/in")).unwrap();
+    let volume = bundle.below("vol");
+    bundle.mount("bind", &volume, "/vol", options);
+    bundle.capabilities(&["CAP_SYS_ADMIN"]);
+    bundle.sh(MOUNTS_INSIDE);
+    Some(bundle)
+}
+
+#[test]
+fn what_is_mounted_inside_reaches_no_host_that_shares() {
+    for (users, root) in [
+        (false, None),
+        (false, Some("private")),
+        (false, Some("shared")),
+        (false, Some("unbindable")),
+        (true, None),
+        (true, Some("shared")),
+    ] {
+        let Some(mut bundle) = with_a_volume(&["rbind"]) else {
+            return;
+        };
+        if users {
+            bundle.map_users(100_000, 1000);
+            for path in ["", "rootfs", "vol", "vol/in"] {
+                let path = bundle.below(path);
+                std::os::unix::fs::chown(path, Some(100_000), Some(100_000)).unwrap();
+            }
+        }
+        if let Some(root) = root {
+            bundle.config["linux"]["rootfsPropagation"] = json!(root);
+        }
+        let outcome = on_a_shared_host(&bundle, "").ok();
+        assert_eq!(outcome.out, "1\nhost\n", "users: {users}, root: {root:?}");
+    }
+}
+
+#[test]
+fn translated_volumes_are_no_peers_of_the_hosts() {
+    let Some(mut bundle) = with_a_volume(&["rbind", "ridmap"]) else {
+        return;
+    };
+    let maps = json!([{"containerID": 0, "hostID": 0, "size": 65536}]);
+    let last = bundle.config["mounts"].as_array().unwrap().len() - 1;
+    bundle.config["mounts"][last]["uidMappings"] = maps.clone();
+    bundle.config["mounts"][last]["gidMappings"] = maps;
+    let outcome = on_a_shared_host(&bundle, "").ok();
+    assert_eq!(outcome.out, "1\nhost\n");
+}
+
+#[test]
+fn idmap_is_for_the_mount_and_ridmap_for_those_below_too() {
+    for (option, owners) in [
+        ("idmap", "1005\n7\n"),
+        ("ridmap", "1005\n1007\n"),
+        ("", "1005\n7\n"),
+    ] {
+        let Some(mut bundle) = with_a_volume(&["rbind", option]) else {
+            return;
+        };
+        std::os::unix::fs::chown(bundle.below("vol"), Some(5), Some(5)).unwrap();
+        let maps = json!([{"containerID": 0, "hostID": 1000, "size": 100}]);
+        let mount = bundle.config["mounts"]
+            .as_array_mut()
+            .unwrap()
+            .last_mut()
+            .unwrap();
+        mount["uidMappings"] = maps.clone();
+        mount["gidMappings"] = maps;
+        if option.is_empty() {
+            mount["options"] = json!(["rbind"]);
+        }
+        bundle.sh("stat -c %u /vol /vol/in");
+        let volume = bundle.below("vol");
+        let before = format!("mount -t tmpfs none {volume}/in && chown 7:7 {volume}/in &&");
+        let out = on_a_shared_host(&bundle, &before).ok().out;
+        assert!(out.starts_with(owners), "{option}: {out}");
+    }
+    let Some(mut bundle) = with_a_volume(&["rbind", "idmap"]) else {
+        return;
+    };
+    bundle.run().fails("mounts[7].uidMappings");
+    bundle.config["mounts"][7]["uidMappings"] = json!([{"containerID": 0, "hostID": 1, "size": 0}]);
+    bundle.config["mounts"][7]["gidMappings"] = json!([{"containerID": 0, "hostID": 1, "size": 1}]);
+    bundle.run().fails("mounts[7].uidMappings[0].size");
+}
+
+#[test]
+fn a_shared_volume_is_shared_both_ways() {
+    for (options, reaches) in [(["rbind", "rshared"], true), (["rbind", "rslave"], false)] {
+        let Some(mut bundle) = with_a_volume(&options) else {
+            return;
+        };
+        bundle.config["linux"]["rootfsPropagation"] = json!("rshared");
+        let volume = bundle.below("vol");
+        let before = format!(
+            "mount --bind {volume} {volume} && mkdir {volume}/out && \
+             {{ (while ! test -e {volume}/ready; do sleep 0.02; done; mount -t tmpfs none {volume}/out; touch {volume}/done) & }} &&"
+        );
+        bundle.sh(&format!(
+            "{MOUNTS_INSIDE}; touch /vol/ready; while ! test -e /vol/done; do sleep 0.02; done; \
+             grep -c ' /vol/out ' /proc/self/mountinfo"
+        ));
+        let outcome = on_a_shared_host(&bundle, &before).ok();
+        let (inside, host) = outcome.out.split_once("host\n").unwrap();
+        assert_eq!(inside, "1\n1\n", "events come in: {options:?}");
+        let host: Vec<_> = host
+            .lines()
+            .filter(|line| line.contains("/vol/in "))
+            .collect();
+        assert_eq!(!host.is_empty(), reaches, "{options:?}: {host:?}");
     }
 }
 
