@@ -125,6 +125,9 @@ codes! {
     BecomeRoot = 5,
     /// Bring the network interface s0 up.
     LinkUp = 6,
+    /// Go on as a new process, which is the first in the pid namespace that was unshared: the parent gets its
+    /// descriptor, and becomes its parent.
+    BeBorn = 8,
 
     /// mount(2) of propagation flags n0 on `/`.
     Propagation = 10,
@@ -252,4 +255,8 @@ pub mod request {
     pub const READY: u32 = 5;
     /// Move network devices into my new network namespace.
     pub const NETWORK: u32 = 6;
+    /// Set the clocks of my new time namespace.
+    pub const CLOCKS: u32 = 8;
+    /// Take my successor, whose pidfd this message carries.
+    pub const BORN: u32 = 7;
 }

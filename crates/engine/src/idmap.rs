@@ -4,8 +4,9 @@ use alloc::borrow::Cow;
 use alloc::format;
 use alloc::string::String;
 
-use plan::{Answer, ChildAct, Launch, Origin, Plan, Step};
+use plan::{Answer, ChildAct, Launch, Origin, Plan, Slot, Step};
 use spec::{IdMap, Linux, Place, Spec};
+use sys::error::OnCall;
 use sys::rustix::fs::OFlags;
 use sys::rustix::process::Signal;
 use sys::{OwnedFd, file, process, socket};
@@ -14,6 +15,9 @@ use crate::error::{Error, Kind, Result};
 use crate::launching::{SlotTable, Spawn, spawn};
 
 const CLONE_NEWUSER: u64 = 0x1000_0000;
+
+/// A map is written at once, and is shorter than a page (`user_namespaces(7)`).
+const MAP_BYTES: usize = 4096;
 
 /// The two maps of a user namespace.
 pub(crate) struct Maps<'m> {
@@ -62,8 +66,14 @@ fn write_one(pid: u32, name: &str, maps: &[IdMap], field: &'static str) -> Resul
     for map in maps {
         text.push_str(&format!("{} {} {}\n", map.container, map.host, map.size));
     }
-    file::write_kernel(&format!("/proc/{pid}/{name}"), text.as_bytes())
-        .map_err(|error| Error::from(error).at(&format!("config.json: {}", Place::field(field))))
+    let written = file::write_kernel(&format!("/proc/{pid}/{name}"), text.as_bytes());
+    written.map_err(|error| {
+        let error = Error::from(error).at(&format!("config.json: {}", Place::field(field)));
+        if text.len() >= MAP_BYTES {
+            return error.hint("the kernel takes a map as a text of less than 4096 bytes");
+        }
+        error
+    })
 }
 
 /// A user namespace with these maps and no process in it: a process is started in one, and ended once
@@ -89,6 +99,70 @@ pub(crate) fn user_namespace(maps: &Maps<'_>) -> Result<OwnedFd> {
     let _ = process::signal(&spawned.started.pidfd, Signal::KILL);
     process::reap(&spawned.started.pidfd);
     namespace
+}
+
+/// Maps that are given for a user namespace that is joined must be those that it has: a process in it shows
+/// them.
+pub(crate) fn check_joined(namespace: &OwnedFd, linux: Option<&Linux<'_>>) -> Result<()> {
+    let Some(linux) = linux.filter(|linux| !linux.uid_mappings.is_empty()) else {
+        return Ok(());
+    };
+    let mut plan = Plan::default();
+    let origin = Origin::Always("the maps of a user namespace are shown by a process in it");
+    let join = ChildAct::Join {
+        slot: Slot::Namespace(0),
+        types: CLONE_NEWUSER,
+    };
+    for act in [join, ChildAct::Ask(Answer::IdMaps)] {
+        plan.child.push(Step { origin, act });
+    }
+    let mut slots = SlotTable::default();
+    slots
+        .namespaces
+        .push(namespace.try_clone().on("dup", "user namespace")?);
+    let how = Spawn {
+        with_socket: true,
+        ..Spawn::default()
+    };
+    let spawned = spawn(&plan, &slots, &how)?;
+    let same = compare(&spawned, linux);
+    let _ = process::signal(&spawned.started.pidfd, Signal::KILL);
+    process::reap(&spawned.started.pidfd);
+    same
+}
+
+fn compare(spawned: &crate::launching::Spawned, linux: &Linux<'_>) -> Result<()> {
+    if let Some(socket) = &spawned.socket {
+        socket::receive(socket, &mut [0u8; 4])?;
+    }
+    let pid = spawned.started.pid.as_raw_nonzero().get();
+    let given = [
+        ("uid_map", "linux.uidMappings", &linux.uid_mappings),
+        ("gid_map", "linux.gidMappings", &linux.gid_mappings),
+    ];
+    for (file, field, maps) in given {
+        let text = file::read_text(&format!("/proc/{pid}/{file}"))?;
+        if !same_maps(&text, maps) {
+            let message =
+                format!("config.json: {field}: not the maps of the user namespace that is joined");
+            return Err(Error::new(Kind::BadConfig, message)
+                .hint("leave the maps out: the namespace has its own"));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a map as the kernel shows it is the one given, in whatever order.
+fn same_maps(text: &str, maps: &[IdMap]) -> bool {
+    let shown = |line: &str, map: &IdMap| {
+        let numbers = [map.container, map.host, map.size];
+        let words = line.split_ascii_whitespace();
+        words.map(str::parse).eq(numbers.map(Ok))
+    };
+    text.lines().count() == maps.len()
+        && maps
+            .iter()
+            .all(|map| text.lines().any(|line| shown(line, map)))
 }
 
 fn mapped(spawned: &crate::launching::Spawned, maps: &Maps<'_>) -> Result<OwnedFd> {

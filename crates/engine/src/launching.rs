@@ -7,7 +7,9 @@ use alloc::vec::Vec;
 
 use cgroup::Group;
 use plan::{Answer, ChildAct, Copied, HostAct, Launch, Slot, Slots, Step};
+use spec::NamespaceType;
 use spec::mount::Depth;
+use sys::error::OnCall;
 use sys::launch::{self, Started};
 use sys::rustix::fs::{CWD, Mode, OFlags, openat};
 use sys::rustix::net::SocketType;
@@ -210,7 +212,7 @@ impl<'p, 'a> Launching<'p, 'a> {
     fn step(&mut self, step: &Step<HostAct>) -> Result<()> {
         if !matches!(
             step.act,
-            HostAct::Hook { .. } | HostAct::ConsoleSocket { .. }
+            HostAct::Hook { .. } | HostAct::ConsoleSocket { .. } | HostAct::WriteProcess { .. }
         ) {
             self.finish_answer()?;
         }
@@ -221,12 +223,16 @@ impl<'p, 'a> Launching<'p, 'a> {
             HostAct::MakeCgroup { .. } => Ok(()),
             HostAct::SetCgroup { setting, .. } => self.set_cgroup(*setting),
             HostAct::DevicePolicy { .. } => self.device_policy(),
-            HostAct::OpenNamespace { path, .. } => self.open_namespace(path),
+            HostAct::OpenNamespace { path, kind } => self.open_namespace(path, *kind),
             HostAct::CopyMount(copied) => self.copy_mount(copied),
             HostAct::TranslateOverlay { overlay, mount } => self.translate_overlay(overlay, *mount),
             HostAct::StartSocket => self.start_socket(),
             HostAct::Launch(launch) => self.launch(launch),
             HostAct::Answer(answer) => self.answer(*answer),
+            HostAct::WriteProcess { file, text } => {
+                let path = format!("/proc/{}/{file}", self.record.pid);
+                file::write_kernel(&path, text.as_bytes()).map_err(Error::from)
+            }
             HostAct::Hook { kind, index, .. } => hooks::run_for(self, *kind, *index),
             HostAct::PidFile { path } => self.pid_file(path),
             HostAct::ConsoleSocket { path } => self.console_socket(path),
@@ -287,10 +293,13 @@ impl<'p, 'a> Launching<'p, 'a> {
         Ok(())
     }
 
-    fn open_namespace(&mut self, path: &str) -> Result<()> {
-        self.slots
-            .namespaces
-            .push(file::open(path, OFlags::RDONLY)?);
+    fn open_namespace(&mut self, path: &str, kind: NamespaceType) -> Result<()> {
+        let namespace = file::open(path, OFlags::RDONLY)?;
+        if kind == NamespaceType::User {
+            idmap::check_joined(&namespace, self.prepared.options.spec.linux.as_ref())?;
+            self.owners = Some(namespace.try_clone().on("dup", path)?);
+        }
+        self.slots.namespaces.push(namespace);
         Ok(())
     }
 
@@ -434,6 +443,7 @@ impl<'p, 'a> Launching<'p, 'a> {
             matches!(
                 act,
                 ChildAct::Ask(_)
+                    | ChildAct::BeBorn
                     | ChildAct::Terminal { .. }
                     | ChildAct::Seccomp { listener: true, .. }
                     | ChildAct::WaitStart
@@ -480,9 +490,22 @@ impl<'p, 'a> Launching<'p, 'a> {
                 self.terminal = message.descriptor;
                 Ok(())
             }
+            Answer::Born => self.successor(message.descriptor),
             Answer::Listener => hooks::send_listener(self, message.descriptor),
-            Answer::Network | Answer::Mounted | Answer::Ready => Ok(()),
+            Answer::Network | Answer::Clocks | Answer::Mounted | Answer::Ready => Ok(()),
         }
+    }
+
+    /// The first process has ended in favour of another, our child like itself.
+    fn successor(&mut self, pidfd: Option<OwnedFd>) -> Result<()> {
+        let (Some(spawned), Some(pidfd)) = (&mut self.spawned, pidfd) else {
+            return Err(Error::new(Kind::Bug, "a successor without a descriptor"));
+        };
+        let pid = process::number(&pidfd)?;
+        process::reap(&spawned.started.pidfd);
+        spawned.started = Started { pid, pidfd };
+        self.record.pid = pid.as_raw_nonzero().get().unsigned_abs();
+        Ok(())
     }
 
     fn finish_answer(&mut self) -> Result<()> {

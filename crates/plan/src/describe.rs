@@ -84,6 +84,9 @@ impl fmt::Display for HostAct {
             Self::StartSocket => f.write_str("make the socket on which start says the word"),
             Self::Launch(launch) => write!(f, "{launch}"),
             Self::Answer(answer) => write!(f, "answer the child: {answer}"),
+            Self::WriteProcess { file, text } => {
+                write!(f, "write {text:?} to the first process's {file}")
+            }
             Self::Hook { kind, index, path } => {
                 write!(f, "run {} hook #{index}: {path}", kind.field())
             }
@@ -98,11 +101,13 @@ impl fmt::Display for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::IdMaps => "write the id maps",
+            Self::Clocks => "set the clocks",
             Self::Network => "move the network devices",
             Self::Mounted => "the mounts stand",
             Self::Terminal => "take the terminal",
             Self::Listener => "take the seccomp listener",
             Self::Ready => "ready",
+            Self::Born => "go on with another process",
         })
     }
 }
@@ -219,6 +224,7 @@ impl fmt::Display for ChildAct<'_> {
             ),
             Self::EnterCgroup { name, .. } => write!(f, "enter the {name} cgroup"),
             Self::Ask(answer) => write!(f, "ask the parent: {answer}"),
+            Self::BeBorn => f.write_str("go on as a new process, born in the new pid namespace"),
             Self::BecomeRoot { uid, gid } => write!(f, "become {uid}:{gid} of the user namespace"),
             Self::LinkUp { name } => write!(f, "bring up {name}"),
             Self::Propagate { flags } if flags & (1 << 14) == 0 => {

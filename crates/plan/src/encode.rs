@@ -73,6 +73,7 @@ impl Encoder<'_, '_> {
                 numbers(Code::EnterCgroup, [self.slot(*slot), 0, 0])
             }
             ChildAct::Ask(answer) => numbers(Code::Request, [u64::from(answer.request()), 0, 0]),
+            ChildAct::BeBorn => op(Code::BeBorn),
             ChildAct::WaitStart => numbers(Code::WaitStart, [self.slot(Slot::StartSocket), 0, 0]),
             ChildAct::Root { .. }
             | ChildAct::RootOverlay { .. }

@@ -13,6 +13,7 @@ mod encode;
 mod error;
 mod hook;
 mod mounts;
+mod namespaces;
 mod order;
 mod process;
 mod propagation;

@@ -13,7 +13,7 @@ use crate::request::{Act, Exec, Facts, Overlay, Request, Root};
 use crate::step::{
     Answer, Bind, ChildAct, Copied, EnterRoot, HookKind, HostAct, Launch, Origin, Plan, Slot, Step,
 };
-use crate::{mounts, process, propagation};
+use crate::{mounts, namespaces, process, propagation};
 
 /// Kernel numbers of the namespace types (`sched.h`).
 pub(crate) const fn clone_flag(kind: NamespaceType) -> u64 {
@@ -49,7 +49,8 @@ pub fn plan<'a>(request: &Request<'a>, facts: &Facts) -> Result<Plan<'a>, Error>
     refuse_unbuilt(&order)?;
     process::check_capabilities(&order, facts)?;
     order.host_before_launch();
-    let launch = order.namespaces()?;
+    let launch = namespaces::add(&mut order, facts);
+    order.open_root();
     order.root()?;
     mounts::add(&mut order)?;
     order.devices()?;
@@ -136,7 +137,7 @@ impl<'a> Order<'a, '_> {
         self.plan.host.push(Step { origin, act });
     }
 
-    fn namespace(&self, kind: NamespaceType) -> Option<&'a Namespace<'a>> {
+    pub(crate) fn namespace(&self, kind: NamespaceType) -> Option<&'a Namespace<'a>> {
         self.linux.and_then(|linux| linux.namespace(kind))
     }
 
@@ -145,12 +146,12 @@ impl<'a> Order<'a, '_> {
         self.namespace(kind).is_some()
     }
 
-    fn new_namespace(&self, kind: NamespaceType) -> bool {
+    pub(crate) fn new_namespace(&self, kind: NamespaceType) -> bool {
         self.namespace(kind)
             .is_some_and(|namespace| namespace.path.is_none())
     }
 
-    fn new_user_namespace(&self) -> bool {
+    pub(crate) fn new_user_namespace(&self) -> bool {
         self.new_namespace(NamespaceType::User)
     }
 
@@ -247,129 +248,9 @@ impl<'a> Order<'a, '_> {
             let devices = Origin::Config(Place::field("linux.resources.devices"));
             self.host(devices, HostAct::DevicePolicy { instructions });
         }
-        self.open_root();
         if self.request.act == Act::Create {
             self.host(Origin::Option("create"), HostAct::StartSocket);
         }
-    }
-
-    /// Cgroups first, so that all that follows is accounted; then the namespaces that are joined,
-    /// the user namespace before all others; then those that only the process itself can make.
-    fn namespaces(&mut self) -> Result<Launch, Error> {
-        let mut launch = Launch::default();
-        let leaves = &self.request.cgroup.leaves;
-        launch.into_cgroup = leaves
-            .iter()
-            .any(|leaf| leaf.version == cgroup::Version::V2);
-        for (index, leaf) in leaves.iter().enumerate() {
-            if leaf.version == cgroup::Version::V1 {
-                let act = ChildAct::EnterCgroup {
-                    slot: Slot::Tasks(index),
-                    name: leaf.name(),
-                };
-                self.child(Origin::Config(Place::field("linux.cgroupsPath")), act);
-            }
-        }
-        let mut joined = 0;
-        let linux = self.linux;
-        let all = linux.map_or(&[][..], |linux| &linux.namespaces);
-        let user_first = all
-            .iter()
-            .enumerate()
-            .filter(|(_, n)| n.kind == NamespaceType::User)
-            .chain(
-                all.iter()
-                    .enumerate()
-                    .filter(|(_, n)| n.kind != NamespaceType::User),
-            );
-        for (index, namespace) in user_first {
-            let place = Place::item("linux.namespaces", index);
-            match &namespace.path {
-                Some(path) => self.join(namespace, path, place, &mut joined, &mut launch)?,
-                None => match namespace.kind {
-                    NamespaceType::Cgroup | NamespaceType::Time => {}
-                    kind => launch.namespaces |= clone_flag(kind),
-                },
-            }
-        }
-        self.user_namespace();
-        for kind in [NamespaceType::Cgroup, NamespaceType::Time] {
-            if self.new_namespace(kind) {
-                let origin = Origin::Config(Place::field("linux.namespaces"));
-                self.child(
-                    origin,
-                    ChildAct::Unshare {
-                        types: clone_flag(kind),
-                    },
-                );
-            }
-        }
-        self.time_offsets();
-        if self.request.loopback && self.new_namespace(NamespaceType::Network) {
-            let origin = Origin::Always("a private network has its loopback up");
-            self.child(origin, ChildAct::LinkUp { name: "lo" });
-        }
-        Ok(launch)
-    }
-
-    fn join(
-        &mut self,
-        namespace: &Namespace<'a>,
-        path: &str,
-        place: Place,
-        joined: &mut usize,
-        launch: &mut Launch,
-    ) -> Result<(), Error> {
-        if namespace.kind == NamespaceType::User {
-            let what = "joining a user namespace by path is not supported yet";
-            return Err(Error::unsupported(place.at("path"), what));
-        }
-        let kind = namespace.kind;
-        self.host(
-            Origin::Config(place),
-            HostAct::OpenNamespace {
-                kind,
-                path: String::from(path),
-            },
-        );
-        if kind == NamespaceType::Pid {
-            // A process does not change its pid namespace; its children are born in it.
-            launch.pid_namespace = Some(*joined);
-        } else {
-            let act = ChildAct::Join {
-                slot: Slot::Namespace(*joined),
-                types: clone_flag(kind),
-            };
-            self.child(Origin::Config(place), act);
-        }
-        *joined += 1;
-        Ok(())
-    }
-
-    fn user_namespace(&mut self) {
-        if self.new_user_namespace() {
-            let maps = Origin::Config(Place::field("linux.uidMappings"));
-            self.child(maps, ChildAct::Ask(Answer::IdMaps));
-            self.child(maps, ChildAct::BecomeRoot { uid: 0, gid: 0 });
-        }
-    }
-
-    fn time_offsets(&mut self) {
-        let Some(offsets) = self.linux.and_then(|linux| linux.time_offsets.as_ref()) else {
-            return;
-        };
-        let mut text = String::new();
-        let clocks = [
-            ("monotonic", offsets.monotonic),
-            ("boottime", offsets.boottime),
-        ];
-        for (clock, offset) in clocks {
-            if let Some(offset) = offset {
-                text.push_str(&format!("{clock} {} {}\n", offset.secs, offset.nanosecs));
-            }
-        }
-        let origin = Origin::Config(Place::field("linux.timeOffsets"));
-        self.child(origin, ChildAct::TimeOffsets { text });
     }
 
     fn root(&mut self) -> Result<(), Error> {
@@ -571,6 +452,7 @@ impl<'a> Order<'a, '_> {
             .iter()
             .filter_map(|step| match step.act {
                 ChildAct::Ask(answer) => Some((step.origin, answer)),
+                ChildAct::BeBorn => Some((step.origin, Answer::Born)),
                 ChildAct::Terminal { .. } => Some((step.origin, Answer::Terminal)),
                 ChildAct::Seccomp { listener: true, .. } => Some((step.origin, Answer::Listener)),
                 _ => None,
@@ -593,6 +475,21 @@ impl<'a> Order<'a, '_> {
 
     fn host_after(&mut self, answer: Answer) {
         match answer {
+            Answer::IdMaps => {
+                // The host's right to lower it is not the user namespace's.
+                let process = self.request.spec.process.as_ref();
+                if let Some(value) = process.and_then(|process| process.oom_score_adj) {
+                    let (file, text) = ("oom_score_adj", format!("{value}"));
+                    let origin = Origin::Config(Place::field("process.oomScoreAdj"));
+                    self.host(origin, HostAct::WriteProcess { file, text });
+                }
+            }
+            Answer::Clocks => {
+                let text = namespaces::clock_offsets(self).unwrap_or_default();
+                let file = "timens_offsets";
+                let origin = Origin::Config(Place::field("linux.timeOffsets"));
+                self.host(origin, HostAct::WriteProcess { file, text });
+            }
             Answer::Mounted => {
                 for kind in [
                     HookKind::Prestart,

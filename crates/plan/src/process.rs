@@ -22,6 +22,7 @@ struct Last<'a> {
     make_work_dir: bool,
     ready: bool,
     wait: bool,
+    in_user_namespace: bool,
     command: Command<'a>,
 }
 
@@ -167,6 +168,7 @@ pub(crate) fn add<'a>(order: &mut Order<'a, '_>) -> Result<(), Error> {
         make_work_dir: request.make_work_dir,
         ready: request.act == Act::Create || start_hooks,
         wait: request.act == Act::Create,
+        in_user_namespace: order.in_user_namespace(),
         command: Command::payload(process),
     };
     if !request.no_new_keyring {
@@ -297,6 +299,9 @@ pub(crate) fn confined_hook<'a>(
 
 /// Enters the cgroups, the namespaces and the root that the container has.
 fn join<'a>(steps: &mut Steps<'a>, exec: &Exec<'a>) {
+    if exec.become_root {
+        steps.extend(oom_score(exec.process));
+    }
     let origin = Origin::Always("exec joins what the container has");
     let mut push = |act| steps.push(Step { origin, act });
     for (index, name) in &exec.cgroups {
@@ -328,6 +333,7 @@ fn joined<'a>(exec: &Exec<'a>, command: Command<'a>) -> Last<'a> {
         make_work_dir: false,
         ready: false,
         wait: false,
+        in_user_namespace: exec.become_root,
         command,
     }
 }
@@ -339,7 +345,7 @@ fn add_process<'a>(
     process: &'a Process<'a>,
     last: Last<'a>,
 ) -> Result<(), Error> {
-    add_limits(steps, process)?;
+    add_limits(steps, process, last.in_user_namespace)?;
     add_labels(steps, process);
     let work_dir = ChildAct::WorkDir {
         path: Cow::Borrowed(&process.cwd),
@@ -357,7 +363,11 @@ fn push<'a>(steps: &mut Steps<'a>, field: &'static str, act: ChildAct<'a>) {
     });
 }
 
-fn add_limits<'a>(steps: &mut Steps<'a>, process: &'a Process<'a>) -> Result<(), Error> {
+fn add_limits<'a>(
+    steps: &mut Steps<'a>,
+    process: &'a Process<'a>,
+    in_user_namespace: bool,
+) -> Result<(), Error> {
     for (index, limit) in process.rlimits.iter().enumerate() {
         let origin = Origin::Config(Place::item("process.rlimits", index));
         let (name, number) = (limit.kind.name(), limit_number(limit.kind));
@@ -369,8 +379,8 @@ fn add_limits<'a>(steps: &mut Steps<'a>, process: &'a Process<'a>) -> Result<(),
         };
         steps.push(Step { origin, act });
     }
-    if let Some(value) = process.oom_score_adj {
-        push(steps, "process.oomScoreAdj", ChildAct::OomScore { value });
+    if !in_user_namespace {
+        steps.extend(oom_score(process));
     }
     if let Some(scheduler) = &process.scheduler {
         let act = ChildAct::Scheduler {
@@ -392,6 +402,15 @@ fn add_limits<'a>(steps: &mut Steps<'a>, process: &'a Process<'a>) -> Result<(),
         );
     }
     Ok(())
+}
+
+/// The step for `process.oomScoreAdj`, which takes rights, and a file, that a user namespace's root does not have.
+pub(crate) fn oom_score<'a>(process: &Process<'_>) -> Option<Step<ChildAct<'a>>> {
+    let value = process.oom_score_adj?;
+    Some(Step {
+        origin: Origin::Config(Place::field("process.oomScoreAdj")),
+        act: ChildAct::OomScore { value },
+    })
 }
 
 /// The kernel's number (`asm-generic/resource.h`; the same on x86-64 and arm64).

@@ -74,6 +74,8 @@ pub enum HookKind {
 pub enum Answer {
     /// The id maps of the new user namespace.
     IdMaps,
+    /// The clocks of the new time namespace.
+    Clocks,
     /// Network devices to move.
     Network,
     /// The mounts stand.
@@ -84,6 +86,8 @@ pub enum Answer {
     Listener,
     /// All is done but the last steps.
     Ready,
+    /// The first process is another one from here on, whose descriptor arrives.
+    Born,
 }
 
 /// A step on the host.
@@ -134,6 +138,13 @@ pub enum HostAct {
     Launch(Launch),
     /// Wait for the child's request, and act on it.
     Answer(Answer),
+    /// Write to a file of the first process's, which the process itself may not.
+    WriteProcess {
+        /// The file below `/proc/PID`.
+        file: &'static str,
+        /// What is written.
+        text: String,
+    },
     /// Run the hook `index` of its kind.
     Hook {
         /// Its moment.
@@ -214,6 +225,7 @@ pub enum ChildAct<'a> {
         name: &'static str,
     },
     Ask(Answer),
+    BeBorn,
     BecomeRoot {
         uid: u32,
         gid: u32,
@@ -426,11 +438,13 @@ impl Answer {
         use child::op::request;
         match self {
             Self::IdMaps => request::ID_MAPS,
+            Self::Clocks => request::CLOCKS,
             Self::Network => request::NETWORK,
             Self::Mounted => request::MOUNTED,
             Self::Terminal => request::TERMINAL,
             Self::Listener => request::LISTENER,
             Self::Ready => request::READY,
+            Self::Born => request::BORN,
         }
     }
 }

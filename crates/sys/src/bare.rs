@@ -727,6 +727,22 @@ pub fn fork() -> Result<i32> {
     call!(nr::CLONE, SIGCHLD, 0, 0, 0, 0).map(|pid| pid as i32)
 }
 
+/// fork, with this process's parent as the new one's: its pid and pidfd, both 0 in the new process.
+pub fn fork_beside() -> Result<(i32, Fd)> {
+    const CLONE_PIDFD: usize = 0x1000;
+    const CLONE_PARENT: usize = 0x8000;
+    let mut pidfd: Fd = 0;
+    let made = call!(
+        nr::CLONE,
+        CLONE_PARENT | CLONE_PIDFD,
+        0,
+        &raw mut pidfd,
+        0,
+        0
+    )?;
+    Ok((made as i32, pidfd))
+}
+
 /// wait4(2): process and status.
 pub fn wait(pid: i32, options: u64) -> Result<(i32, i32)> {
     let mut status = 0i32;

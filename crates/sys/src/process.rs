@@ -94,6 +94,20 @@ pub fn wait_ended(pidfd: impl AsFd, milliseconds: Option<u32>) -> Result<bool> {
     Ok(n > 0)
 }
 
+/// The number of a process by its descriptor, as `/proc` has it (`pidfd_open(2)`, fdinfo).
+///
+/// # Errors
+/// `ESRCH` where it has been reaped, or is not visible here.
+pub fn number(pidfd: impl AsFd) -> Result<Pid> {
+    let path = format!("/proc/self/fdinfo/{}", pidfd.as_fd().as_raw_fd());
+    let text = crate::file::read_text(&path)?;
+    let number = text.lines().find_map(|line| line.strip_prefix("Pid:"));
+    let number = number.and_then(|number| number.trim().parse().ok());
+    number
+        .and_then(Pid::from_raw)
+        .ok_or_else(|| crate::Error::new("fdinfo", &path, Errno::SRCH))
+}
+
 /// What tells one process from a later one with the same number: the time it started, in clock ticks
 /// since boot (`/proc/PID/stat`, field 22), and whether it has ended but is not yet reaped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

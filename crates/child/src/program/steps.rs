@@ -111,6 +111,7 @@ impl Child {
             Code::Unshare => bare::unshare(op.n[0])?,
             Code::TimeOffsets => self.time_offsets(op)?,
             Code::EnterCgroup => bare::write(op.n[0] as Fd, b"0").map(drop)?,
+            Code::BeBorn => self.be_born()?,
             Code::Input => bare::dup_to(op.n[0] as Fd, 0)?,
             Code::Request => self.request(op.n[0] as u32, None)?,
             Code::Propagation => bare::mount(None, c"/", None, op.n[0], None)?,
@@ -137,10 +138,28 @@ impl Child {
         Ok(())
     }
 
-    /// Asks the parent and waits for its answer: a 4-byte errno, 0 for "done".
+    /// Who is in a new pid namespace was born in it. This process ends with handing its successor over,
+    /// which goes on once it is known.
+    fn be_born(&self) -> Step {
+        let (pid, pidfd) = bare::fork_beside()?;
+        if pid == 0 {
+            return self.answer();
+        }
+        let what = request::BORN.to_ne_bytes();
+        bare::send(self.script.header().socket, &what, Some(pidfd)).part(part::PARENT)?;
+        bare::exit(0)
+    }
+
+    /// Asks the parent and waits for its answer.
     pub fn request(&self, what: u32, descriptor: Option<Fd>) -> Step {
         let socket = self.script.header().socket;
         bare::send(socket, &what.to_ne_bytes(), descriptor).part(part::PARENT)?;
+        self.answer()
+    }
+
+    /// The parent's answer: a 4-byte errno, 0 for "done".
+    fn answer(&self) -> Step {
+        let socket = self.script.header().socket;
         let mut answer = [0u8; 4];
         let got = bare::read(socket, &mut answer).part(part::PARENT)?;
         if got != answer.len() {

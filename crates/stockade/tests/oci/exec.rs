@@ -238,3 +238,24 @@ fn exec_follows_an_init_that_moved_below() {
     bundle.call(&["delete", "--force", &bundle.id]).ok();
     bundle.assert_nothing_left("a container with cgroups of its own");
 }
+
+#[test]
+fn exec_in_a_user_namespace_is_confined_as_well() {
+    let Some(mut bundle) = Bundle::new() else {
+        return;
+    };
+    bundle.map_users(100_000, 1000);
+    bundle.config["process"]["oomScoreAdj"] = json!(500);
+    let script = "grep -E '^(Cap|NoNewPrivs|Groups|Uid|Gid)' /proc/self/status; cat /proc/self/oom_score_adj; \
+        ulimit -n; umask; tr -s ' ' </proc/self/uid_map; pwd";
+    bundle
+        .sh(&format!("{script}; echo end; sleep 100"))
+        .write_config();
+    let running = bundle.begin(bundle.command(&["run", &bundle.id]));
+    bundle.wait_until("the first process", || running.output().contains("end\n"));
+    let first = running.output().replace("end\n", "");
+    assert!(first.contains("\n500\n"), "{first}");
+    assert_eq!(bundle.exec_sh(script).ok().out, first);
+    bundle.call(&["kill", &bundle.id, "KILL"]).ok();
+    running.wait();
+}

@@ -258,3 +258,109 @@ fn a_user_namespace_without_maps_is_refused() {
     bundle.config["linux"]["uidMappings"] = json!([{"containerID": 0, "hostID": 1, "size": 1}]);
     bundle.run().fails("linux.uidMappings");
 }
+
+/// A pod's containers: the first one's user namespace, and others that belong to it.
+#[test]
+fn a_user_namespace_is_joined() {
+    let (Some(mut first), Some(mut second)) = (Bundle::new(), Bundle::permissive()) else {
+        return;
+    };
+    first.map_users(100_000, 1000).sh("sleep 100").detach().ok();
+    let pid = first.pid();
+    std::os::unix::fs::chown(second.below("rootfs"), Some(100_000), Some(100_000)).unwrap();
+    fs::create_dir(second.below("volume")).unwrap();
+    std::os::unix::fs::chown(second.below("volume"), Some(5), Some(5)).unwrap();
+    second.mount("bind", "volume", "/volume", &["bind", "idmap"]);
+    let path = format!("/proc/{pid}/ns/user");
+    second.push("/linux/namespaces", json!({"type": "user", "path": path}));
+    second.push("/linux/namespaces", json!({"type": "cgroup"}));
+    second.push("/linux/namespaces", json!({"type": "time"}));
+    second.config["linux"]["timeOffsets"] = json!({"boottime": {"secs": 86_400_000}});
+    second.without_namespace("network");
+    let network = format!("/proc/{pid}/ns/net");
+    second.push(
+        "/linux/namespaces",
+        json!({"type": "network", "path": network}),
+    );
+    let found = inside(&mut second);
+    let theirs = |name: &str| {
+        let link = fs::read_link(format!("/proc/{pid}/ns/{name}")).unwrap();
+        link.to_str().unwrap().to_string()
+    };
+    for (index, name) in ["mnt", "pid", "net", "ipc", "uts", "cgroup", "time", "user"]
+        .into_iter()
+        .enumerate()
+    {
+        let joined = matches!(name, "net" | "user");
+        assert_eq!(found[index] == theirs(name), joined, "{name}");
+        assert_ne!(found[index], own(name), "{name}");
+    }
+    let out = second
+        .sh("echo $$; id -u; cut -d. -f1 /proc/uptime; tr -s ' ' </proc/self/uid_map; stat -c %u /volume; \
+             ls -l /dev/null | cut -c1; mount -t tmpfs none /tmp 2>/dev/null || echo confined")
+        .run()
+        .ok()
+        .out;
+    let lines: Vec<_> = out.lines().collect();
+    assert_eq!(lines[..2], ["1", "0"], "{out}");
+    assert!(lines[2].parse::<u64>().unwrap() >= 86_400_000, "{out}");
+    assert_eq!(
+        lines[3..],
+        [" 0 100000 1000", "5", "c", "confined"],
+        "{out}"
+    );
+    second.assert_nothing_left("run");
+}
+
+#[test]
+fn containers_in_a_joined_user_namespace_live_from_create_to_delete() {
+    let (Some(mut first), Some(mut second)) = (Bundle::new(), Bundle::permissive()) else {
+        return;
+    };
+    first.map_users(100_000, 1000).sh("sleep 100").detach().ok();
+    let pid = first.pid();
+    let path = format!("/proc/{pid}/ns/user");
+    second.push("/linux/namespaces", json!({"type": "user", "path": path}));
+    second.config["linux"]["uidMappings"] =
+        json!([{"containerID": 0, "hostID": 100_000, "size": 1000}]);
+    second.config["linux"]["gidMappings"] = second.config["linux"]["uidMappings"].clone();
+    second.sh("sleep 100").create().ok();
+    assert_eq!(second.status(), "created");
+    second.verb("start").ok();
+    assert_eq!(second.exec_sh("id -u; echo $PPID").ok().out, "0\n0\n");
+    let owner = fs::metadata(format!("/proc/{}", second.pid())).unwrap();
+    assert_eq!(std::os::unix::fs::MetadataExt::uid(&owner), 100_000);
+    second.call(&["delete", "--force", &second.id]).ok();
+    second.assert_nothing_left("delete");
+    second.config["linux"]["gidMappings"][0]["size"] = json!(999);
+    second.create().fails("config.json: linux.gidMappings");
+    second.config["linux"]["namespaces"]
+        .as_array_mut()
+        .unwrap()
+        .pop();
+    second.push(
+        "/linux/namespaces",
+        json!({"type": "user", "path": "/proc/self/ns/uts"}),
+    );
+    second.create().fails("config.json: linux.namespaces[5]");
+    second.assert_nothing_left("refusals");
+}
+
+#[test]
+fn as_many_lines_of_maps_as_the_kernel_takes() {
+    let Some(mut bundle) = Bundle::new() else {
+        return;
+    };
+    let lines = |count: u32| {
+        let line = |n| json!({"containerID": n, "hostID": 1000 + 2 * n, "size": 1});
+        json!((0..count).map(line).collect::<Vec<_>>())
+    };
+    bundle.push("/linux/namespaces", json!({"type": "user"}));
+    bundle.config["linux"]["uidMappings"] = lines(340);
+    bundle.config["linux"]["gidMappings"] = lines(340);
+    let out = bundle.sh("wc -l < /proc/self/uid_map; wc -l < /proc/self/gid_map");
+    assert_eq!(out.run().ok().out, "340\n340\n");
+    bundle.config["linux"]["gidMappings"] = lines(341);
+    bundle.run().fails("linux.gidMappings");
+    bundle.assert_nothing_left("a map that is too long");
+}
