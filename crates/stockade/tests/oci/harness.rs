@@ -16,6 +16,12 @@ use sys::rustix::process::{Pid, Signal, geteuid, kill_process};
 /// No command of these tests takes that long, unless it hangs.
 const PATIENCE: Duration = Duration::from_secs(15);
 
+/// The same on a machine that is slower by the factor `STOCKADE_TEST_SLOW`.
+fn patience() -> Duration {
+    let factor = std::env::var("STOCKADE_TEST_SLOW").ok();
+    PATIENCE * factor.and_then(|text| text.parse().ok()).unwrap_or(1)
+}
+
 const APPLETS: &[&str] = &[
     "sh",
     "cat",
@@ -356,7 +362,7 @@ impl Bundle {
     /// Waits until `done`, or fails.
     #[track_caller]
     pub fn wait_until(&self, what: &str, done: impl Fn() -> bool) {
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now() + patience();
         while !done() {
             assert!(Instant::now() < end, "waited in vain: {what}");
             std::thread::sleep(Duration::from_millis(5));
@@ -489,7 +495,7 @@ impl Running {
     /// Waits for its end.
     #[track_caller]
     pub fn wait(mut self) -> Outcome {
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now() + patience();
         let status = loop {
             if let Some(status) = self.child.try_wait().expect("a child") {
                 break status;
