@@ -29,8 +29,6 @@ const LARGEST: usize = 16 << 20;
 pub(crate) const LOG: &str = "container.log";
 /// The socket's name.
 pub(crate) const SOCKET: &str = "attach.sock";
-/// The directory on which an overlay root is mounted.
-pub(crate) const ROOTFS: &str = "rootfs";
 
 /// A container's directory, open.
 #[derive(Debug)]
@@ -117,7 +115,16 @@ impl Directory {
         })
     }
 
-    /// Writes its OCI configuration.
+    /// Writes the OCI configuration of a container in the making, which has none yet.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn make_config(&self, config: &[u8]) -> Result<()> {
+        let path = self.file(CONFIG);
+        Ok(file::write_all(self.create(CONFIG)?, config, &path)?)
+    }
+
+    /// Writes its OCI configuration in place of the one it has.
     ///
     /// # Errors
     /// The kernel's.
@@ -176,6 +183,11 @@ impl Directory {
         })
     }
 
+    /// Takes the lock if it is free this moment.
+    pub(crate) fn lock_at_once(&self) -> bool {
+        flock(&self.fd, FlockOperation::NonBlockingLockExclusive).is_ok()
+    }
+
     /// Whether a monitor lives.
     pub fn has_monitor(&self) -> bool {
         match flock(&self.fd, FlockOperation::NonBlockingLockShared) {
@@ -228,12 +240,22 @@ impl Directory {
     fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
         let next = format!("{name}.next");
         let path = self.file(name);
-        let _ = unlinkat(&self.fd, next.as_str(), AtFlags::empty());
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
-        let opened = file::open_at(&self.fd, &next, flags, &path)?;
+        let opened = match self.create(&next) {
+            // Of somebody who was killed.
+            Err(error) if error.errno == Errno::EXIST => {
+                let _ = unlinkat(&self.fd, next.as_str(), AtFlags::empty());
+                self.create(&next)
+            }
+            other => other,
+        }?;
         file::write_all(&opened, bytes, &path)?;
         renameat(&self.fd, next.as_str(), &self.fd, name).on("rename", &path)?;
         Ok(())
+    }
+
+    fn create(&self, name: &str) -> sys::Result<OwnedFd> {
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
+        file::open_at(&self.fd, name, flags, &self.file(name))
     }
 
     fn read_json<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {

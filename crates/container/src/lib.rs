@@ -5,11 +5,14 @@
 //!  DATA/containers/ID/   container.json  what it is (written by the command that made it)
 //!                        config.json     its OCI configuration
 //!                        ending.json     how it ended last (written by its monitor)
-//!                        container.log   what it printed, one JSON object a line
+//!                        container.log   what it printed, one JSON object a line; older files with numbers
 //!                        attach.sock     where its monitor hands out its streams
 //!                        stopped         somebody asked it to stop: no restart
-//!                        rootfs layers files …
+//!                        upper0 work0 …  the writable layers of its overlays
+//!                        hosts …         its own files
 //!  DATA/names/NAME       a link to its ID
+//!  DATA/gone/ID          what is left of a container while it is removed
+//!  DATA/rootfs           where overlay roots are mounted, each in its container's mount namespace
 //! ```
 //!
 //! There is no daemon. The monitor may be killed: the container lives on, the engine's record says so,
@@ -34,5 +37,5 @@ pub use attach::{Attached, Channel, Ended};
 pub use directory::Directory;
 pub use ending::Ending;
 pub use monitor::{main as monitor, start};
-pub use settings::{Overlay, RestartPolicy, Root, Settings};
+pub use settings::{LogPolicy, Overlay, RestartPolicy, Root, Settings};
 pub use store::Store;

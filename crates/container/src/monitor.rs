@@ -19,7 +19,7 @@ use sys::signal::{Set, Signals};
 use sys::{AsFd, AsRawFd, OwnedFd, file, socket};
 
 use crate::attach::{self, Attached, Channel};
-use crate::directory::{Directory, ROOTFS, SOCKET};
+use crate::directory::{Directory, SOCKET};
 use crate::ending::Ending;
 use crate::log::Log;
 use crate::outputs::{Flow, Output, null};
@@ -85,17 +85,20 @@ fn run(store: &Store, id: &str, client: Option<OwnedFd>, attach: bool, restarts:
         let ended = monitor.serve(client.as_ref(), attach, &signals);
         let code = ended.as_ref().ok().map(|(code, _)| *code);
         let finished = monitor.finish(ended);
-        // Whoever waits may rely on what is written down, or removed, by then.
+        // Whoever waits may rely on what is written down, or out of sight, by then.
         if let Some(code) = code {
             for client in client.iter().chain(&monitor.clients) {
                 attach::send_code(client, code);
             }
         }
-        match finished? {
-            Some(row) if monitor.pause(row) => Ok(Some(row + 1)),
-            Some(_) => monitor.give_up().map(|()| None),
-            None => Ok(None),
+        let next = finished.as_ref().copied().unwrap_or(Next::Nothing);
+        match next {
+            Next::Start(row) if monitor.pause(row) => return Ok(Some(row + 1)),
+            Next::Start(_) => monitor.give_up()?,
+            Next::Clear => store.clear(id)?,
+            Next::Nothing => {}
         }
+        finished.map(|_| None)
     });
     match result {
         Ok(None) => 0,
@@ -144,6 +147,17 @@ struct Monitor<'s> {
     started_at: i64,
 }
 
+/// What is to be done when a container has ended.
+#[derive(Clone, Copy)]
+enum Next {
+    /// It stays as it is.
+    Nothing,
+    /// It is started again, after so many times in a row.
+    Start(u32),
+    /// What it kept is removed.
+    Clear,
+}
+
 /// The monitor's ends of the container's streams.
 struct Streams {
     input: Option<OwnedFd>,
@@ -161,7 +175,8 @@ impl<'s> Monitor<'s> {
                 format!("container {id} has a monitor already"),
             ));
         }
-        let (settings, log) = (directory.settings()?, Log::open(&directory)?);
+        let settings = directory.settings()?;
+        let log = Log::new(&directory, settings.log)?;
         Ok(Self {
             store,
             directory,
@@ -227,7 +242,7 @@ impl<'s> Monitor<'s> {
         options.root = Some(match &settings.root {
             Root::Directory(path) => plan::Root::Directory(path.clone()),
             Root::Overlay { options } => {
-                plan::Root::Overlay(overlay(self.directory.file(ROOTFS), options))
+                plan::Root::Overlay(overlay(self.store.mountpoint(), options))
             }
         });
         options.overlays = settings
@@ -362,9 +377,8 @@ impl<'s> Monitor<'s> {
         Ok(())
     }
 
-    /// Writes down how it ended, or removes it; says whether it is to be started again, and how often
-    /// in a row it was already.
-    fn finish(&mut self, ended: Result<(i32, bool)>) -> Result<Option<u32>> {
+    /// Writes down how it ended, or takes it out of sight; says what is to be done then.
+    fn finish(&mut self, ended: Result<(i32, bool)>) -> Result<Next> {
         // `update` may have changed the restart policy meanwhile.
         if let Ok(settings) = self.directory.settings() {
             self.settings = settings;
@@ -392,14 +406,18 @@ impl<'s> Monitor<'s> {
             && self.settings.restart.applies(code, row)
             && !self.directory.is_stopped();
         if self.settings.auto_remove && !ending.restarting {
-            self.store.remove(&self.settings.id)?;
-            return failure.map_or(Ok(None), Err);
+            self.store.retire(&self.settings.id, &self.settings.name)?;
+            return match failure {
+                None => Ok(Next::Clear),
+                Some(error) => self.store.clear(&self.settings.id).and(Err(error)),
+            };
         }
         self.directory.write_ending(&ending)?;
-        if let Some(error) = failure {
-            return Err(error);
+        match failure {
+            Some(error) => Err(error),
+            None if ending.restarting => Ok(Next::Start(row)),
+            None => Ok(Next::Nothing),
         }
-        Ok(ending.restarting.then_some(row))
     }
 
     /// It is not started again after all.

@@ -48,6 +48,8 @@ pub struct Settings {
     pub stop_signal: i32,
     /// Seconds until it is killed then; none: never.
     pub stop_timeout: Option<u32>,
+    /// What is kept of what it prints.
+    pub log: LogPolicy,
     /// What leaves it, typed by somebody attached; as `--detach-keys` has it.
     pub detach_keys: Option<String>,
     /// Its labels.
@@ -64,8 +66,7 @@ pub struct Settings {
 pub enum Root {
     /// A directory of the host.
     Directory(String),
-    /// An overlay, mounted on `rootfs` in the container's directory; its options' relative paths start
-    /// there.
+    /// An overlay; its options' relative paths start in the container's directory.
     Overlay {
         /// As mount(2) takes them.
         options: String,
@@ -86,6 +87,29 @@ pub struct Overlay {
     pub target: String,
     /// As mount(2) takes them; relative paths start in the container's directory.
     pub options: String,
+}
+
+/// What is kept of what a container prints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct LogPolicy {
+    /// Nothing (`--log-driver none`).
+    pub off: bool,
+    /// Bytes that a file may have before another one is begun; 0 is without limit.
+    pub max_size: u64,
+    /// How many files there may be.
+    pub max_files: u32,
+}
+
+impl Default for LogPolicy {
+    /// At most 100 MB: what Docker's `local` driver keeps.
+    fn default() -> Self {
+        Self {
+            off: false,
+            max_size: 20_000_000,
+            max_files: 5,
+        }
+    }
 }
 
 /// When a container is started again.

@@ -8,12 +8,18 @@ use engine::{Engine, Error, Kind, Result};
 use sys::error::OnCall;
 use sys::root::entry::Entry;
 use sys::rustix::fs::{
-    AtFlags, CWD, FlockOperation, Mode, OFlags, RenameFlags, mkdirat, openat, readlinkat,
-    renameat_with, symlinkat, unlinkat,
+    Access, AtFlags, CWD, FlockOperation, Mode, OFlags, RenameFlags, accessat, mkdirat, openat,
+    readlinkat, renameat_with, symlinkat, unlinkat,
 };
 use sys::{Errno, OwnedFd};
 
 use crate::directory::Directory;
+
+/// Where the directories of removed containers are until they are empty.
+const GONE: &str = "gone";
+/// The directory on which overlay roots are mounted: by each container in its own mount namespace, so
+/// that one will do for all.
+const MOUNTPOINT: &str = "/rootfs";
 
 /// Where containers are kept.
 #[derive(Clone, Debug)]
@@ -51,12 +57,17 @@ impl Store {
     /// # Errors
     /// The kernel's.
     pub fn prepare(&self) -> Result<()> {
+        // The directory that is made last.
+        let last = format!("{}/names", self.data);
+        if accessat(CWD, last.as_str(), Access::EXISTS, AtFlags::empty()).is_ok() {
+            return Ok(());
+        }
         let mut at = 0;
         while let Some(slash) = self.data[at + 1..].find('/').map(|found| at + 1 + found) {
             let _ = mkdirat(CWD, &self.data[..slash], Mode::from_raw_mode(0o755));
             at = slash;
         }
-        for name in ["", "/containers", "/names"] {
+        for name in ["", "/containers", MOUNTPOINT, "/names"] {
             let path = format!("{}{name}", self.data);
             match mkdirat(CWD, path.as_str(), Mode::RWXU) {
                 Ok(()) | Err(Errno::EXIST) => {}
@@ -84,6 +95,11 @@ impl Store {
     /// The directory of the container with this id.
     pub fn path(&self, id: &str) -> String {
         format!("{}/containers/{id}", self.data)
+    }
+
+    /// Where an overlay root is mounted, in the container's own mount namespace.
+    pub fn mountpoint(&self) -> String {
+        format!("{}{MOUNTPOINT}", self.data)
     }
 
     /// Opens the container with this id.
@@ -208,24 +224,80 @@ impl Store {
     /// Removes a container's directory and name. It must not run.
     ///
     /// # Errors
-    /// The kernel's; what could be removed is gone.
+    /// The kernel's.
     pub fn remove(&self, id: &str) -> Result<()> {
-        let path = self.path(id);
-        let name = self
-            .open(id)
-            .and_then(|directory| directory.settings())
-            .map(|s| s.name);
-        let parent = format!("{}/containers", self.data);
-        if let Some(parent) = open_dir(&parent)? {
-            let entry = Entry::named(&parent, id.as_bytes())?;
-            entry
-                .remove_tree()
-                .map_err(|error| Error::from(error).at(&path))?;
+        let directory = self.open(id);
+        let mut name = String::new();
+        if let Ok(directory) = &directory {
+            // What is locked is left alone by those who sweep.
+            directory.lock_at_once();
+            name = directory.settings().map_or(name, |settings| settings.name);
         }
-        if let Ok(name) = name {
-            self.give_name_back(&name, id);
+        self.retire(id, &name)?;
+        self.clear(id)
+    }
+
+    /// Takes a container out of sight: from now on there is none of this id and name. What it kept is
+    /// there until [`Store::clear`].
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub(crate) fn retire(&self, id: &str, name: &str) -> Result<()> {
+        let (path, gone) = (self.path(id), self.gone_path(id));
+        let rename = || renameat_with(CWD, path.as_str(), CWD, gone.as_str(), RenameFlags::empty());
+        match rename() {
+            // The first one that goes, or one that was removed already.
+            Err(Errno::NOENT) => {
+                let parent = format!("{}/{GONE}", self.data);
+                let _ = mkdirat(CWD, parent.as_str(), Mode::RWXU);
+                match rename() {
+                    Ok(()) | Err(Errno::NOENT) => {}
+                    Err(errno) => return Err(sys::Error::new("rename", &path, errno).into()),
+                }
+            }
+            other => other.on("rename", &path)?,
+        }
+        self.give_name_back(name, id);
+        Ok(())
+    }
+
+    /// Removes what a retired container kept.
+    ///
+    /// # Errors
+    /// The kernel's; what could be removed is gone.
+    pub(crate) fn clear(&self, id: &str) -> Result<()> {
+        let Some(parent) = open_dir(&format!("{}/{GONE}", self.data))? else {
+            return Ok(());
+        };
+        let entry = Entry::named(&parent, id.as_bytes())?;
+        entry
+            .remove_tree()
+            .map_err(|error| Error::from(error).at(&self.gone_path(id)))
+    }
+
+    /// Removes what those have left who were killed while they removed a container.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn sweep(&self) -> Result<()> {
+        let path = format!("{}/{GONE}", self.data);
+        let Some(parent) = open_dir(&path)? else {
+            return Ok(());
+        };
+        for name in sys::root::entry::names(&parent, &path)? {
+            let id = core::str::from_utf8(&name).unwrap_or_default();
+            // Who removes it holds its lock.
+            if let Ok(directory) = Directory::open(&self.gone_path(id))
+                && directory.lock_at_once()
+            {
+                self.clear(id)?;
+            }
         }
         Ok(())
+    }
+
+    fn gone_path(&self, id: &str) -> String {
+        format!("{}/{GONE}/{id}", self.data)
     }
 }
 

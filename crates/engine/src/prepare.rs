@@ -75,12 +75,11 @@ fn check(options: &Options<'_>) -> Result<()> {
 
 /// What is counted for people's `stats`.
 fn counted(options: &Options<'_>) -> Controllers {
-    use Controller::{Cpu, Cpuacct, Cpuset, Io, Memory, Pids};
+    use Controller::{Cpuacct, Io, Memory, Pids};
     if !options.count_use {
         return Controllers::NONE;
     }
-    // A limit can be changed while a container runs only where it is in the limit's hierarchy.
-    [Cpu, Cpuacct, Cpuset, Io, Memory, Pids]
+    [Cpuacct, Io, Memory, Pids]
         .into_iter()
         .fold(Controllers::NONE, Controllers::with)
 }

@@ -14,6 +14,7 @@ fn machine() -> Machine {
     Machine {
         id: ID.to_owned(),
         dir: format!("/var/lib/stockade/containers/{ID}"),
+        mountpoint: "/var/lib/stockade/rootfs".to_owned(),
         environment: [("HERE", "yes"), ("PATH", "/caller")]
             .map(|(k, v)| (k.to_owned(), v.to_owned()))
             .into(),
@@ -23,6 +24,10 @@ fn machine() -> Machine {
         selinux: false,
         message_queues: true,
         capabilities: spec::CapSet::ALL,
+        hard_limits: vec![
+            (spec::RlimitKind::Nofile, 20_000),
+            (spec::RlimitKind::Sigpending, 96_000),
+        ],
         swap_limit: true,
         hosts: "127.0.0.1 localhost big".to_owned(),
         resolv_conf: "# made\nsearch example.org\nnameserver 192.0.2.1\noptions edns0\n".to_owned(),

@@ -102,7 +102,7 @@ fn a_killed_import_leaves_nothing_that_the_next_one_minds() {
             assert_eq!(names(&store, "tmp"), [""; 0]);
             let digest = image.digest.clone();
             drop(image);
-            store.remove(&digest).unwrap();
+            store.remove(&digest, &|_| None).unwrap();
             assert_eq!(names(&store, "layers"), [""; 0]);
         }
     }
@@ -158,7 +158,7 @@ fn a_waiting_import_takes_over_from_a_killed_one() {
         let store = Store::open(&path).unwrap();
         assert!(store.verify().unwrap().is_empty());
         let digest = store.list().unwrap()[0].digest.clone();
-        store.remove(&digest).unwrap();
+        store.remove(&digest, &|_| None).unwrap();
         assert_eq!(names(&store, "tmp"), [""; 0]);
     }
 }

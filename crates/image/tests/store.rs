@@ -164,7 +164,7 @@ fn verify_finds_what_was_changed() {
     wrong("not as they were");
     fs::remove_file(&path).unwrap();
     wrong("not as they were");
-    store.remove(&drop_image(image)).unwrap();
+    store.remove(&drop_image(image), &|_| None).unwrap();
     let image = import(&store, &layout.path).unwrap();
     let config = store
         .path()
@@ -199,26 +199,23 @@ fn removing_an_image_keeps_what_others_have() {
     assert_eq!(list.len(), 2);
     let own: u64 = list.iter().map(|image| image.own_bytes).sum();
     assert_eq!((own, list[0].layers), (3, 2));
-    store.pin(&two, "container-1").unwrap();
     let two = drop_image(two);
-    let error = store.remove(&two).unwrap_err();
+    let user = |digest: &image::Digest| (*digest == two).then(|| "container-1".to_owned());
+    let error = store.remove(&two, &user).unwrap_err();
     assert_eq!(error.kind(), Kind::Busy);
     assert!(error.to_string().contains("container-1"), "{error}");
-    assert_eq!(store.remove(&one).unwrap(), 1);
+    assert_eq!(store.remove(&one, &user).unwrap(), 1);
     assert_eq!(names(&store, "layers").len(), 2);
     assert!(store.verify().unwrap().is_empty());
-    store.unpin("container-1").unwrap();
-    store.unpin("container-1").unwrap();
-    assert!(
-        store
-            .pin(&store.get(&two).unwrap().unwrap(), "../x")
-            .is_err()
-    );
-    store.remove(&two).unwrap();
-    for part in ["layers", "images", "blobs", "sources", "pins", "tmp"] {
+    let nobody = |_: &image::Digest| None;
+    store.remove(&two, &nobody).unwrap();
+    for part in ["layers", "images", "blobs", "sources", "tmp"] {
         assert_eq!(names(&store, part).len(), 0, "{part}");
     }
-    assert_eq!(store.remove(&two).unwrap_err().kind(), Kind::NotFound);
+    assert_eq!(
+        store.remove(&two, &nobody).unwrap_err().kind(),
+        Kind::NotFound
+    );
     assert!(store.get(&two).unwrap().is_none());
 }
 

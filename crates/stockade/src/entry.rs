@@ -47,6 +47,17 @@ unsafe extern "C" fn stockade_start() -> ! {
     );
 }
 
+/// Where the library goes on. Rust's own start before `main` is left out: it asks for the stack's bounds and makes
+/// another stack for the one signal that would tell of their end, which costs as much as the rest of a
+/// short command. What it does besides, this does.
+#[cfg(not(test))]
+#[unsafe(no_mangle)]
+extern "C" fn main(_count: i32, _words: *const *const c_char) -> i32 {
+    sys::signal::ignore_broken_pipe();
+    let code = crate::after_library();
+    std::process::exit(code)
+}
+
 /// Runs an OCI command to the process's end, or returns for all others.
 unsafe extern "C" fn early(stack: *const usize) {
     // SAFETY: the kernel puts argc and argc pointers to texts there, which live as long as the process.

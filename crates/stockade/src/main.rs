@@ -1,5 +1,6 @@
 //! The binary: dispatch by program name and verb, and all printing.
 #![deny(unsafe_code)]
+#![cfg_attr(not(test), no_main)]
 
 mod app;
 mod cli;
@@ -10,7 +11,9 @@ mod terminal;
 
 use entry::Early;
 
-fn main() {
+#[cfg_attr(test, expect(dead_code, reason = "tests have a main of their own"))]
+/// What the program does once the C library is there: its exit status.
+fn after_library() -> i32 {
     let words: Vec<String> = std::env::args().collect();
     let plain: Vec<&str> = words.iter().map(String::as_str).collect();
     let code = match entry::kind(&plain) {
@@ -19,7 +22,7 @@ fn main() {
         Early::No => manage(words.get(1..).unwrap_or(&[])),
     };
     terminal::give_back();
-    std::process::exit(code);
+    code
 }
 
 fn manage(words: &[String]) -> i32 {

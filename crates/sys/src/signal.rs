@@ -91,6 +91,24 @@ fn mask(how: i32, set: Set) -> Result<Set> {
         .on("rt_sigprocmask", "")
 }
 
+/// Makes writing to a pipe that nobody reads fail with `EPIPE` instead of ending the process.
+pub fn ignore_broken_pipe() {
+    const IGNORE: u64 = 1;
+    // The kernel's sigaction: handler, flags, restorer, mask.
+    let action = [IGNORE, 0, 0, 0];
+    // SAFETY: the kernel reads an action of this size; to ignore a signal runs no code of ours. It
+    // fails for no number of a signal that can be ignored.
+    let _ = unsafe {
+        syscall!(
+            libc::SYS_rt_sigaction,
+            libc::SIGPIPE,
+            action.as_ptr(),
+            core::ptr::null::<u64>(),
+            SET_SIZE
+        )
+    };
+}
+
 /// Sends `signal` to the calling thread.
 pub fn raise(signal: i32) -> Result<()> {
     let (process, thread) = (rustix::process::getpid(), rustix::thread::gettid());

@@ -3,7 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use spec::CapSet;
+use spec::{CapSet, RlimitKind};
+use sys::rustix::fs::OFlags;
+use sys::rustix::process::{Resource, getrlimit};
+
+use super::options::RunOptions;
 
 use crate::error::{About, Parsed, Result};
 
@@ -14,13 +18,15 @@ pub struct Machine {
     pub id: String,
     /// The container's own directory on the host; the files of [`super::Extras::files`] go there.
     pub dir: String,
+    /// Where an overlay root is mounted, in the container's own mount namespace.
+    pub mountpoint: String,
     /// The caller's environment, for `--env NAME`.
     pub environment: BTreeMap<String, String>,
     /// The caller's working directory, for relative paths.
     pub directory: String,
     /// The host's name.
     pub hostname: String,
-    /// How many processors the host has.
+    /// How many processors the host has; 0 where no option is about them.
     pub cpus: u32,
     /// Whether SELinux is in force, so that `:z` would mean something.
     pub selinux: bool,
@@ -28,6 +34,8 @@ pub struct Machine {
     pub message_queues: bool,
     /// The capabilities that this process has, and can give.
     pub capabilities: CapSet,
+    /// The hard resource limits of this process.
+    pub hard_limits: Vec<(RlimitKind, u64)>,
     /// Whether the kernel can limit swap.
     pub swap_limit: bool,
     /// The host's `/etc/hosts`.
@@ -56,31 +64,35 @@ impl Containers for NoContainers {
 }
 
 impl Machine {
-    /// Asks the host. `id` and `dir` are those of the container to be made.
+    /// Asks the host what these options are about; what they do not refer to is left empty.
+    ///
+    /// `id` and `dir` are those of the container to be made.
     ///
     /// # Errors
     /// When the working directory is gone or is not UTF-8.
-    pub fn read(id: &str, dir: &str) -> Result<Self> {
+    pub fn read(id: &str, dir: &str, options: &RunOptions) -> Result<Self> {
         let directory = std::env::current_dir().about(|| "working directory".to_owned())?;
-        let text = |path: &str| {
-            std::fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+        let uname = sys::rustix::system::uname();
+        let hosts_net = options.net.as_deref() == Some("host");
+        let hosts_text = |path| match hosts_net {
+            true => text(path),
+            false => String::new(),
         };
         Ok(Self {
             id: id.to_owned(),
             dir: dir.to_owned(),
+            mountpoint: String::new(),
             environment: environment(),
             directory: directory.to_string_lossy().into_owned(),
-            hostname: text("/proc/sys/kernel/hostname")
-                .unwrap_or_default()
-                .trim()
-                .to_owned(),
-            cpus: cpus(),
-            selinux: Path::new("/sys/fs/selinux/enforce").exists(),
-            message_queues: Path::new("/dev/mqueue").is_dir(),
-            capabilities: capabilities(&text("/proc/self/status").unwrap_or_default()),
-            swap_limit: swap_limit(),
-            hosts: text("/etc/hosts").unwrap_or_default(),
-            resolv_conf: text("/etc/resolv.conf").unwrap_or_default(),
+            hostname: uname.nodename().to_string_lossy().into_owned(),
+            cpus: options.cpus.as_ref().map_or(0, |_| cpus()),
+            selinux: names_volumes(options) && Path::new("/sys/fs/selinux/enforce").exists(),
+            message_queues: options.ipc.is_some() && Path::new("/dev/mqueue").is_dir(),
+            capabilities: capabilities(&text("/proc/self/status")),
+            hard_limits: hard_limits(),
+            swap_limit: options.memory.is_some() && swap_limit(),
+            hosts: hosts_text("/etc/hosts"),
+            resolv_conf: hosts_text("/etc/resolv.conf"),
         })
     }
 
@@ -98,6 +110,20 @@ impl Machine {
             format!("{}/{below}", self.directory)
         }
     }
+}
+
+/// The text of a file; none where it cannot be read.
+fn text(path: &str) -> String {
+    const LARGEST: usize = 16 << 20;
+    let read = sys::file::open(path, OFlags::RDONLY)
+        .and_then(|file| sys::file::read_all(&file, LARGEST, path));
+    read.map_or(String::new(), |bytes| {
+        String::from_utf8_lossy(&bytes).into_owned()
+    })
+}
+
+fn names_volumes(options: &RunOptions) -> bool {
+    !(options.volume.is_empty() && options.mount.is_empty())
 }
 
 /// The caller's variables that are text.
@@ -133,6 +159,31 @@ fn capabilities(status: &str) -> CapSet {
     set("CapPrm:").intersection(set("CapBnd:"))
 }
 
+fn hard_limits() -> Vec<(RlimitKind, u64)> {
+    let kinds = [
+        (RlimitKind::As, Resource::As),
+        (RlimitKind::Core, Resource::Core),
+        (RlimitKind::Cpu, Resource::Cpu),
+        (RlimitKind::Data, Resource::Data),
+        (RlimitKind::Fsize, Resource::Fsize),
+        (RlimitKind::Locks, Resource::Locks),
+        (RlimitKind::Memlock, Resource::Memlock),
+        (RlimitKind::Msgqueue, Resource::Msgqueue),
+        (RlimitKind::Nice, Resource::Nice),
+        (RlimitKind::Nofile, Resource::Nofile),
+        (RlimitKind::Nproc, Resource::Nproc),
+        (RlimitKind::Rss, Resource::Rss),
+        (RlimitKind::Rtprio, Resource::Rtprio),
+        (RlimitKind::Rttime, Resource::Rttime),
+        (RlimitKind::Sigpending, Resource::Sigpending),
+        (RlimitKind::Stack, Resource::Stack),
+    ];
+    kinds
+        .into_iter()
+        .map(|(kind, resource)| (kind, getrlimit(resource).maximum.unwrap_or(u64::MAX)))
+        .collect()
+}
+
 /// Whether a cgroup has a file to limit swap with. The root of the unified hierarchy has none, so we
 /// look at one below it.
 fn swap_limit() -> bool {
@@ -161,7 +212,11 @@ mod tests {
 
     #[test]
     fn this_machine() {
-        let machine = Machine::read("0123456789abcdef", "/x").unwrap();
+        let options = RunOptions {
+            cpus: Some("1".to_owned()),
+            ..RunOptions::default()
+        };
+        let machine = Machine::read("0123456789abcdef", "/x", &options).unwrap();
         assert!(
             machine.cpus > 0 && !machine.hostname.is_empty() && machine.directory.starts_with('/')
         );

@@ -92,14 +92,6 @@ pub const NOT_BUILT: &[NotBuilt] = &[
         "the kernel no longer has this limit; use --memory",
     ),
     value(
-        "log-driver",
-        "output goes to the container's own log; see the logs command",
-    ),
-    value(
-        "log-opt",
-        "output goes to the container's own log; see the logs command",
-    ),
-    value(
         "platform",
         "archives and layouts are run as the machine's own architecture",
     ),

@@ -58,6 +58,10 @@ pub struct RunOptions {
     pub stop_timeout: Option<String>,
     /// `--restart no|on-failure[:N]|always|unless-stopped`
     pub restart: Option<String>,
+    /// `--log-driver json-file|none`
+    pub log_driver: Option<String>,
+    /// `--log-opt KEY=VALUE`: `max-size`, `max-file`.
+    pub log_opt: Vec<String>,
     /// `--no-healthcheck`: accepted; health checks are not built, so nothing is switched off.
     pub no_healthcheck: bool,
 

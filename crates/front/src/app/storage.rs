@@ -107,7 +107,7 @@ pub struct OverlayMount {
     pub target: String,
     /// The options; the upper and the work directory are relative to the container's own storage.
     pub options: String,
-    /// These two directories, to be made before: `0/upper`, `0/work`. The upper one needs the mode and
+    /// These two directories, to be made before: `upper0`, `work0`. The upper one needs the mode and
     /// the owner of the topmost lower directory, since it is what the container sees.
     pub directories: [String; 2],
 }
@@ -115,7 +115,7 @@ pub struct OverlayMount {
 impl OverlayMount {
     fn new(number: usize, target: &str, lower: &[String], extra: &str) -> Self {
         let lower: Vec<String> = lower.iter().map(|path| escaped(path)).collect();
-        let directories = [format!("{number}/upper"), format!("{number}/work")];
+        let directories = [format!("upper{number}"), format!("work{number}")];
         let [upper, work] = &directories;
         let mut options = format!(
             "lowerdir={},upperdir={upper},workdir={work}",
@@ -166,11 +166,11 @@ mod tests {
         let mounts = storage.overlay_mounts("volatile");
         assert_eq!(
             mounts[0].options,
-            "lowerdir=/l/2:/l/a\\:b\\,c,upperdir=0/upper,workdir=0/work,volatile"
+            "lowerdir=/l/2:/l/a\\:b\\,c,upperdir=upper0,workdir=work0,volatile"
         );
         assert_eq!(
             (mounts[1].target.as_str(), &mounts[1].directories[0]),
-            ("usr", &"1/upper".to_owned())
+            ("usr", &"upper1".to_owned())
         );
         assert!(Storage::directory("/x").overlay_mounts("").is_empty());
     }

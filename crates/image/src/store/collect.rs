@@ -7,7 +7,7 @@ use sys::error::OnCall;
 use sys::root::entry::{Entry, names};
 use sys::rustix::fs::{FlockOperation, flock, fsync};
 
-use super::records::{ImageRecord, PinRecord, SourceRecord, image_file};
+use super::records::{ImageRecord, SourceRecord, image_file};
 use super::{Image, Store};
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Of, Result};
@@ -27,8 +27,6 @@ pub struct Summary {
     pub bytes: u64,
     /// Bytes of the layers that no other image has.
     pub own_bytes: u64,
-    /// Who uses it, see [`Store::pin`].
-    pub pins: Vec<String>,
 }
 
 impl Store {
@@ -39,7 +37,6 @@ impl Store {
     pub fn list(&self) -> Result<Vec<Summary>> {
         let _in_use = self.share()?;
         let images = self.images()?;
-        let pins = self.pins()?;
         let summary = |image: &ImageRecord| {
             let others = images.iter().filter(|other| other.digest != image.digest);
             let shared: BTreeSet<&Digest> = others
@@ -50,7 +47,6 @@ impl Store {
                 .layers
                 .iter()
                 .filter(|layer| !shared.contains(&layer.chain));
-            let pinned = pins.iter().filter(|(_, digest)| *digest == image.digest);
             Summary {
                 digest: image.digest.clone(),
                 config_digest: image.config.clone(),
@@ -58,7 +54,6 @@ impl Store {
                 layers: image.layers.len(),
                 bytes: image.layers.iter().map(|layer| layer.bytes).sum(),
                 own_bytes: own.map(|layer| layer.bytes).sum(),
-                pins: pinned.map(|(owner, _)| owner.clone()).collect(),
             }
         };
         Ok(images.iter().map(summary).collect())
@@ -76,41 +71,22 @@ impl Store {
         }
     }
 
-    /// Writes down that `owner` (a container) uses `image`, which then cannot be removed.
-    ///
-    /// # Errors
-    /// When `owner` is not a plain name.
-    pub fn pin(&self, image: &Image, owner: &str) -> Result<()> {
-        let name = pin_file(owner)?;
-        self.write_record("pins", &name, &PinRecord::new(image.digest.clone()))
-    }
-
-    /// Takes a pin back; that there is none is no error.
-    ///
-    /// # Errors
-    /// When `owner` is not a plain name.
-    pub fn unpin(&self, owner: &str) -> Result<()> {
-        let pins = self.part("pins")?;
-        remove_file(&pins, &pin_file(owner)?)
-    }
-
     /// Removes an image, and the layers that no other image has; answers the bytes of their files.
     ///
+    /// `user` says who uses an image, if anybody does. It is asked when nobody can be about to: whoever
+    /// makes something of an image holds its [`Image`] until it is known as a user.
+    ///
     /// # Errors
-    /// When there is no such image, or it is pinned.
-    pub fn remove(&self, digest: &Digest) -> Result<u64> {
+    /// When there is no such image, or it is used.
+    pub fn remove(&self, digest: &Digest, user: &dyn Fn(&Digest) -> Option<String>) -> Result<u64> {
         let _alone = self.exclude()?;
         let images = self.part("images")?;
         let name = image_file(digest);
         if Entry::named(&images, name.as_bytes())?.stat()?.is_none() {
             return Err(Error::not_found("no such image in the store").of(digest));
         }
-        if let Some((owner, _)) = self
-            .pins()?
-            .into_iter()
-            .find(|(_, pinned)| pinned == digest)
-        {
-            return Err(Error::new(Kind::Busy, format!("the image is used by {owner}")).of(digest));
+        if let Some(user) = user(digest) {
+            return Err(Error::new(Kind::Busy, format!("the image is used by {user}")).of(digest));
         }
         remove_file(&images, &name)?;
         fsync(&images).on("fsync", "images")?;
@@ -200,17 +176,6 @@ impl Store {
         Ok(images)
     }
 
-    /// Who uses what.
-    fn pins(&self) -> Result<Vec<(String, Digest)>> {
-        let mut pins = Vec::new();
-        for name in self.entries("pins")? {
-            let owner = name.trim_end_matches(".json").to_owned();
-            let record = self.record::<PinRecord>("pins", &name)?;
-            pins.extend(record.map(|record| (owner, record.image)));
-        }
-        Ok(pins)
-    }
-
     /// The names in a part of the store, sorted.
     pub(super) fn entries(&self, part: &str) -> Result<Vec<String>> {
         let found = names(self.part(part)?, part)?;
@@ -221,16 +186,6 @@ impl Store {
         found.sort_unstable();
         Ok(found)
     }
-}
-
-/// A pin's file, named by its owner: a container's id.
-fn pin_file(owner: &str) -> Result<String> {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_.+-".contains(&byte);
-    if owner.is_empty() || owner.len() > 200 || owner.starts_with('.') || !owner.bytes().all(plain)
-    {
-        return Err(Error::bad("pin: the owner is not a plain name"));
-    }
-    Ok(format!("{owner}.json"))
 }
 
 fn remove_file(directory: &OwnedFd, name: &str) -> Result<()> {

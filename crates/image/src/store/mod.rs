@@ -8,7 +8,6 @@
 //!   images/ALG-HEX.json                an image, by its digest: its layers, names, configuration
 //!   blobs/ALG-HEX                      manifests and configurations, as they were
 //!   sources/DEV-INO.json               what an unchanged file was found to hold
-//!   pins/NAME.json                     who uses which image
 //!   tmp/                               what is being made; removed by the next import when its
 //!                                      maker, who holds its flock, is dead
 //!   empty/                             the layer of an image without layers
@@ -71,8 +70,8 @@ impl<'a> Request<'a> {
 
 /// An image whose layers are unpacked.
 ///
-/// While this lives, nothing of the store is removed: keep it until the image is pinned or its
-/// layers are mounted.
+/// While this lives, nothing of the store is removed: keep it until whoever uses the image is known, see
+/// [`Store::remove`].
 #[derive(Debug)]
 pub struct Image {
     /// The digest of its manifest; of its configuration when it came from a Docker archive.

@@ -64,13 +64,6 @@ pub(super) struct FoundImage {
     pub(super) digest: Digest,
 }
 
-/// `pins/NAME.json`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct PinRecord {
-    pub(super) format: u32,
-    pub(super) image: Digest,
-}
-
 /// What changes when a file's content does: the kernel sets the time of change, nobody else can.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Identity {
@@ -125,7 +118,7 @@ macro_rules! records {
         })*
     };
 }
-records!(ImageRecord, SourceRecord, PinRecord);
+records!(ImageRecord, SourceRecord);
 
 impl ImageRecord {
     pub(super) fn new(digest: Digest, config: Digest) -> Self {
@@ -148,15 +141,6 @@ impl SourceRecord {
             identity,
             path,
             found: Vec::new(),
-        }
-    }
-}
-
-impl PinRecord {
-    pub(super) fn new(image: Digest) -> Self {
-        Self {
-            format: FORMAT,
-            image,
         }
     }
 }

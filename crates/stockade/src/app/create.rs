@@ -3,7 +3,7 @@
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::Path;
 
-use container::{Directory, Overlay, RestartPolicy, Root, Settings, Store};
+use container::{Directory, LogPolicy, Overlay, RestartPolicy, Root, Settings, Store};
 use front::app::value::namespace::{Net, Userns};
 use front::app::value::restart::Restart;
 use front::app::{
@@ -33,7 +33,8 @@ pub(crate) struct Planned {
     /// Upper and work directories below the container's own, each with the directory whose mode and owner the upper
     /// one takes.
     uppers: Vec<([String; 2], String)>,
-    image: Option<(image::Store, image::Image)>,
+    /// Held until the container's own record tells that it uses the image.
+    _image: Option<image::Image>,
 }
 
 /// `create`.
@@ -65,15 +66,8 @@ pub(crate) fn create(store: &Store, options: &RunOptions) -> Outcome<Made> {
         Err(failure) => {
             let _ = store.remove(&id);
             store.give_name_back(&planned.settings.name, &id);
-            unpin(&planned);
             Err(failure)
         }
-    }
-}
-
-fn unpin(planned: &Planned) {
-    if let Some((images, _)) = &planned.image {
-        let _ = images.unpin(&planned.id);
     }
 }
 
@@ -82,16 +76,17 @@ fn unpin(planned: &Planned) {
 pub(crate) fn plan(store: &Store, layers: &str, options: &RunOptions) -> Outcome<Planned> {
     let id = names::new_id()?;
     let dir = store.path(&id);
-    let machine = Machine::read(&id, &dir)?;
+    let machine = Machine {
+        mountpoint: store.mountpoint(),
+        ..Machine::read(&id, &dir, options)?
+    };
     let root = classify(&options.root, &machine)?;
     let (storage, image) = storage(layers, options, &root, &dir)?;
     let accounts = Accounts::read(&storage)
         .map_err(|fault| Failure::from(fault.at(format!("ROOT {}", options.root))))?;
     let asked = Asked {
         options,
-        image: image
-            .as_ref()
-            .map(|(_, image)| &image.config as &ImageConfig),
+        image: image.as_ref().map(|image| &image.config as &ImageConfig),
         storage: &storage,
         accounts: &accounts,
         machine: &machine,
@@ -103,7 +98,7 @@ pub(crate) fn plan(store: &Store, layers: &str, options: &RunOptions) -> Outcome
     }
     let (settings, uppers) = settings(&id, options, &lowered, &storage)?;
     let settings = Settings {
-        image_digest: image.as_ref().map(|(_, image)| image.digest.to_string()),
+        image_digest: image.as_ref().map(|image| image.digest.to_string()),
         ..settings
     };
     Ok(Planned {
@@ -111,19 +106,16 @@ pub(crate) fn plan(store: &Store, layers: &str, options: &RunOptions) -> Outcome
         lowered,
         settings,
         uppers,
-        image,
+        _image: image,
     })
 }
-
-type Imported = Option<(image::Store, image::Image)>;
 
 fn storage(
     layers: &str,
     options: &RunOptions,
     root: &front::app::Root,
     dir: &str,
-) -> Outcome<(Storage, Imported)> {
-    let images = || image::Store::open(Path::new(&format!("{layers}/images")));
+) -> Outcome<(Storage, Option<image::Image>)> {
     Ok(match root {
         front::app::Root::Host => {
             let templates = format!("{layers}/templates");
@@ -137,7 +129,7 @@ fn storage(
         front::app::Root::Directory(path) => (Storage::directory(path), None),
         front::app::Root::OciLayout { path, reference }
         | front::app::Root::Archive { path, reference } => {
-            let images = images()?;
+            let images = image::Store::open(Path::new(&format!("{layers}/images")))?;
             let request = image::Request {
                 reference: reference.as_deref(),
                 ..image::Request::of(Path::new(path))
@@ -148,7 +140,7 @@ fn storage(
                 .iter()
                 .map(|layer| layer.to_string_lossy().into_owned())
                 .collect();
-            (Storage::layers(layers), Some((images, image)))
+            (Storage::layers(layers), Some(image))
         }
     })
 }
@@ -229,6 +221,7 @@ fn top(layers: &[String]) -> String {
 }
 
 fn of_extras(extras: &Extras) -> Settings {
+    let log = LogPolicy::default();
     Settings {
         tty: extras.tty,
         interactive: extras.interactive,
@@ -243,6 +236,11 @@ fn of_extras(extras: &Extras) -> Settings {
             Restart::OnFailure { max } => RestartPolicy::OnFailure(max),
             Restart::Always => RestartPolicy::Always,
             Restart::UnlessStopped => RestartPolicy::UnlessStopped,
+        },
+        log: LogPolicy {
+            off: extras.log.off,
+            max_size: extras.log.max_size.unwrap_or(log.max_size),
+            max_files: extras.log.max_files.unwrap_or(log.max_files),
         },
         stop_signal: extras.stop_signal,
         stop_timeout: extras.stop_timeout,
@@ -274,20 +272,6 @@ fn take_name(store: &Store, planned: &mut Planned) -> Outcome<()> {
 /// Writes the container's directory; `container.json` last, as what makes it one.
 fn write(path: &str, planned: &mut Planned) -> Outcome<Directory> {
     let directory = Directory::make(path)?;
-    if let Some((images, image)) = &planned.image {
-        images.pin(image, &planned.id)?;
-    }
-    let root = match &planned.settings.root {
-        Root::Directory(path) => path.clone(),
-        Root::Overlay { .. } => {
-            let mountpoint = directory.file("rootfs");
-            make_dir(&mountpoint)?;
-            mountpoint
-        }
-    };
-    if let Some(spec_root) = &mut planned.lowered.spec.root {
-        spec_root.path = root.into();
-    }
     for ([upper, work], lower) in &planned.uppers {
         make_dir(&directory.file(upper))?;
         make_dir(&directory.file(work))?;
@@ -300,7 +284,7 @@ fn write(path: &str, planned: &mut Planned) -> Outcome<Directory> {
     for file in &planned.lowered.extras.files {
         directory.write_own_file(&file.name, file.content.as_bytes())?;
     }
-    directory.write_config(&planned.lowered.spec.to_json())?;
+    directory.make_config(&planned.lowered.spec.to_json())?;
     directory.write_settings(&planned.settings)?;
     Ok(directory)
 }

@@ -157,6 +157,26 @@ fn parted(options: &RunOptions, words: &[String]) -> (Option<Vec<String>>, Optio
     (some(entrypoint), some(command))
 }
 
+fn log_config(policy: container::LogPolicy) -> LogConfig {
+    if policy.off {
+        return LogConfig {
+            r#type: "none".into(),
+            ..LogConfig::default()
+        };
+    }
+    let size = match policy.max_size {
+        0 => "-1".to_owned(),
+        size => size.to_string(),
+    };
+    let files = policy.max_files.to_string();
+    LogConfig {
+        r#type: "json-file".into(),
+        config: [("max-size", size), ("max-file", files)]
+            .map(|(key, value)| (key.to_owned(), value))
+            .into(),
+    }
+}
+
 fn host_config(known: &Known, spec: &Spec<'_>) -> HostConfig {
     let (settings, options) = (&known.settings, &known.options);
     let list = |texts: &[String]| (!texts.is_empty()).then(|| texts.to_vec());
@@ -164,10 +184,7 @@ fn host_config(known: &Known, spec: &Spec<'_>) -> HostConfig {
     let linux = spec.linux.as_ref();
     let held = HostConfig {
         binds: list(&options.volume),
-        log_config: LogConfig {
-            r#type: "json-file".into(),
-            ..LogConfig::default()
-        },
+        log_config: log_config(settings.log),
         network_mode: network(options).to_owned(),
         restart_policy: restart(settings.restart),
         auto_remove: settings.auto_remove,

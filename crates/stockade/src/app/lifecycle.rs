@@ -268,23 +268,8 @@ pub(crate) fn remove(store: &Store, request: &cli::Remove) -> Outcome<()> {
             }
             kill_and_wait(store, container)?;
         }
-        remove_storage(store, &container.id)
+        Ok(store.remove(&container.id)?)
     })
-}
-
-/// Removes a container's directory, name and hold on its image.
-pub(crate) fn remove_storage(store: &Store, id: &str) -> Outcome<()> {
-    store.remove(id)?;
-    unpin(store, id)
-}
-
-/// Gives up a container's hold on its image.
-pub(crate) fn unpin(store: &Store, id: &str) -> Outcome<()> {
-    let images = format!("{}/images", store.data);
-    if std::path::Path::new(&images).is_dir() {
-        image::Store::open(std::path::Path::new(&images))?.unpin(id)?;
-    }
-    Ok(())
 }
 
 fn kill_and_wait(store: &Store, container: &Named) -> Outcome<()> {

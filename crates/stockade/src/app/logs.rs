@@ -1,11 +1,11 @@
 //! `logs`: what a container printed, from its log.
 
 mod entry;
+mod files;
 mod follow;
 mod tail;
 
-use std::fs::File;
-use std::io::{BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom, Take, Write, stderr, stdout};
+use std::io::{BufRead, BufReader, ErrorKind, Seek, SeekFrom, Write, stderr, stdout};
 use std::time::SystemTime;
 
 use container::{Directory, Store};
@@ -14,6 +14,7 @@ use super::failure::{Failure, Outcome};
 use crate::cli;
 use crate::output::units;
 use entry::{Entry, Stream};
+use files::Files;
 use follow::{Change, Watch};
 
 /// Which entries are wanted, and how they are shown.
@@ -41,6 +42,11 @@ pub(crate) fn logs(store: &Store, request: &cli::Logs) -> Outcome<()> {
         timestamps: request.timestamps,
     };
     let tail = tail(request.tail.as_deref())?;
+    if directory.settings()?.log.off {
+        return Err(Failure::new(
+            "the container keeps no log (--log-driver none)",
+        ));
+    }
     // `--details` shows what log options add to each line, and there are none that do.
     match print(&directory, &wish, tail, request.follow) {
         Err(Stop::ReaderGone) => Ok(()),
@@ -84,6 +90,7 @@ fn print(directory: &Directory, wish: &Wish, tail: Option<u64>, follow: bool) ->
     };
     let mut reader = Reader {
         lines: None,
+        left: None,
         wish,
         begun: [true; 2],
         line: Vec::new(),
@@ -120,7 +127,9 @@ enum Reached {
 }
 
 struct Reader<'w> {
-    lines: Option<BufReader<Take<File>>>,
+    lines: Option<BufReader<Files>>,
+    /// Bytes that are still to be read; none when it is all that comes.
+    left: Option<u64>,
     wish: &'w Wish,
     /// Whether the next entry of each stream begins a line.
     begun: [bool; 2],
@@ -133,22 +142,17 @@ impl Reader<'_> {
     /// what was there at the beginning is shown, unless it is to be followed.
     fn open(&mut self, path: &str, tail: Option<u64>, follow: bool) -> Outcome<()> {
         let failed = |error: std::io::Error| Failure::new(format!("{path}: {error}"));
-        let mut file = match File::open(path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-            opened => opened.map_err(failed)?,
+        let Some(mut files) = Files::open(path).map_err(failed)? else {
+            return Ok(());
         };
-        let length = file.metadata().map_err(failed)?.len();
+        let length = files.seek(SeekFrom::End(0)).map_err(failed)?;
         let start = match tail {
-            Some(count) => tail::start(&mut file, count).map_err(failed)?,
+            Some(count) => tail::start(&mut files, count).map_err(failed)?,
             None => 0,
         };
-        file.seek(SeekFrom::Start(start)).map_err(failed)?;
-        let most = if follow {
-            u64::MAX
-        } else {
-            length.saturating_sub(start)
-        };
-        self.lines = Some(BufReader::with_capacity(64 << 10, file.take(most)));
+        files.seek(SeekFrom::Start(start)).map_err(failed)?;
+        self.left = (!follow).then_some(length.saturating_sub(start));
+        self.lines = Some(BufReader::with_capacity(64 << 10, files));
         Ok(())
     }
 
@@ -159,10 +163,19 @@ impl Reader<'_> {
         };
         let mut out = Out::default();
         let reached = loop {
-            lines
-                .read_until(b'\n', &mut self.line)
-                .map_err(|error| Failure::new(format!("the container's log: {error}")))?;
+            if self.left == Some(0) {
+                break Reached::End;
+            }
+            let failed =
+                |error: std::io::Error| Failure::new(format!("the container's log: {error}"));
+            let count = lines.read_until(b'\n', &mut self.line).map_err(failed)?;
+            if let Some(left) = &mut self.left {
+                *left = left.saturating_sub(u64::try_from(count).unwrap_or(0));
+            }
             if self.line.last() != Some(&b'\n') {
+                if count == 0 && lines.get_mut().look_again().map_err(failed)? {
+                    continue;
+                }
                 break Reached::End;
             }
             let line = std::mem::take(&mut self.line);

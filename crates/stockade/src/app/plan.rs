@@ -54,7 +54,7 @@ fn of_app(store: &Store, options: &RunOptions, act: Act, json: bool) -> Outcome<
     how.root = Some(match &settings.root {
         container::Root::Directory(path) => plan::Root::Directory(path.clone()),
         container::Root::Overlay { options } => {
-            plan::Root::Overlay(overlay(format!("{path}/rootfs"), options))
+            plan::Root::Overlay(overlay(store.mountpoint(), options))
         }
     });
     how.overlays = settings
@@ -98,7 +98,7 @@ struct Layers {
 
 impl Layers {
     fn for_plan(store: &Store, options: &RunOptions) -> Outcome<Self> {
-        let machine = Machine::read("", "")?;
+        let machine = Machine::read("", "", options)?;
         let (templates, images) = (
             format!("{}/templates", store.data),
             format!("{}/images", store.data),

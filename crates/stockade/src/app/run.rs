@@ -6,7 +6,7 @@ use front::app::{Origins, RunOptions};
 use super::attach::{Left, Seat, Wish};
 use super::create::{self, Made};
 use super::failure::{Failure, Outcome};
-use super::{lifecycle, print};
+use super::print;
 use crate::cli;
 
 /// `run`.
@@ -40,16 +40,11 @@ pub(crate) fn run(store: &Store, options: &RunOptions) -> Outcome<i32> {
     };
     let seat = Seat::take(&wish).inspect_err(|_| {
         // Nothing of it has run, and nobody was told of it.
-        let _ = lifecycle::remove_storage(store, &made.id);
+        let _ = store.remove(&made.id);
     })?;
     let streams = start_or_remove(store, &made, true)?;
     match seat.attend(store, &wish, streams)? {
-        Left::Code(code) => {
-            if made.settings.auto_remove {
-                lifecycle::unpin(store, &made.id)?;
-            }
-            Ok(code)
-        }
+        Left::Code(code) => Ok(code),
         Left::Detached => Ok(0),
     }
 }
@@ -59,7 +54,7 @@ pub(crate) fn run(store: &Store, options: &RunOptions) -> Outcome<i32> {
 fn start_or_remove(store: &Store, made: &Made, attach: bool) -> Outcome<container::Attached> {
     container::start(store, &made.id, attach).map_err(|error| {
         if made.settings.auto_remove {
-            let _ = lifecycle::remove_storage(store, &made.id);
+            let _ = store.remove(&made.id);
         }
         in_options(error, &made.origins).into()
     })

@@ -120,13 +120,13 @@ mod tests {
 
     #[test]
     fn the_layers_of_an_overlay() {
-        let found = layers("lowerdir=/l/2:/l/a\\:b\\,c,upperdir=0/upper,workdir=0/work,volatile");
+        let found = layers("lowerdir=/l/2:/l/a\\:b\\,c,upperdir=upper0,workdir=work0,volatile");
         let lower = ["/l/2", "/l/a:b,c"].map(str::to_owned).to_vec();
         assert_eq!(
             found,
             Layers {
                 lower,
-                upper: Some("0/upper".to_owned())
+                upper: Some("upper0".to_owned())
             }
         );
         assert_eq!(layers("volatile"), Layers::default());

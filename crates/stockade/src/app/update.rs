@@ -48,7 +48,7 @@ fn update_one(store: &Store, known: &Known, given: &RunOptions) -> Outcome<()> {
         settings.restart = policy;
     }
     let options = merged(&known.options, given)?;
-    let machine = Machine::read(&known.id, &known.directory.path)?;
+    let machine = Machine::read(&known.id, &known.directory.path, &options)?;
     let wanted = limits(&options, &machine, Vec::new(), &mut Origins::default())
         .map_err(|error| about_older(error, given))?;
     let mut spec = known.spec()?;

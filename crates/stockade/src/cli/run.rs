@@ -90,6 +90,16 @@ fn lifecycle() -> Vec<Arg> {
             "SECONDS",
             "Time between the stop signal and KILL [default: 10]",
         ),
+        value(
+            "log-driver",
+            "DRIVER",
+            "json-file or none [default: json-file]",
+        ),
+        list(
+            "log-opt",
+            "KEY=VALUE",
+            "max-size=SIZE of a log file, max-file=N of them [default: 20m, 5]",
+        ),
         value("cidfile", "FILE", "Write the container's id to FILE")
             .value_hint(ValueHint::FilePath),
         flag(

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::app::storage::Storage;
+use crate::app::value::log::LogRequest;
 use crate::app::value::namespace::{Net, Userns};
 use crate::app::value::restart::Restart;
 
@@ -25,6 +26,8 @@ pub struct Extras {
     pub directories: Vec<String>,
     /// The files to write into the container's own directory before it starts; mounts refer to them.
     pub files: Vec<OwnFile>,
+    /// What is kept of what it prints.
+    pub log: LogRequest,
     /// When it is started again.
     pub restart: Restart,
     /// The signal that asks it to end.

@@ -9,6 +9,7 @@ mod namespaces;
 mod origins;
 mod process;
 mod resources;
+mod rlimits;
 mod seccomp;
 mod security;
 
@@ -24,7 +25,7 @@ use super::machine::{Containers, Machine};
 use super::options::RunOptions;
 use super::storage::{Base, Storage};
 use super::value::namespace::Userns;
-use super::value::{keys, name, restart, signal};
+use super::value::{keys, log, name, restart, signal};
 use crate::error::{About, Fault, Result, asked};
 
 /// The version of the runtime specification that is written.
@@ -143,7 +144,7 @@ fn conflicts(options: &RunOptions) -> Result<()> {
 fn root(asked: &Asked<'_>, origins: &mut Origins) -> Root<'static> {
     let path = match &asked.storage.base {
         Base::Directory(path) => path.clone(),
-        Base::Overlay(_) => format!("{}/rootfs", asked.machine.dir),
+        Base::Overlay(_) => asked.machine.mountpoint.clone(),
     };
     origins.text(
         "root.path".to_owned(),
@@ -214,6 +215,7 @@ fn extras(asked: &Asked<'_>, spaces: &namespaces::Spaces, origins: &mut Origins)
         ephemeral: options.ephemeral,
         directories: Vec::new(),
         files: files::lower(asked, spaces)?,
+        log: log_request(options)?,
         restart: match &options.restart {
             Some(text) => restart::restart(text).of("--restart", text)?,
             None => restart::Restart::No,
@@ -242,6 +244,17 @@ fn extras(asked: &Asked<'_>, spaces: &namespaces::Spaces, origins: &mut Origins)
         userns: spaces.userns.clone(),
         notes: Vec::new(),
     })
+}
+
+fn log_request(options: &RunOptions) -> Result<log::LogRequest> {
+    let mut request = log::LogRequest::default();
+    if let Some(text) = &options.log_driver {
+        request.off = log::is_off(text).of("--log-driver", text)?;
+    }
+    for text in &options.log_opt {
+        request.add(text).of("--log-opt", text)?;
+    }
+    Ok(request)
 }
 
 fn stop_signal(asked: &Asked<'_>, origins: &mut Origins) -> Result<i32> {

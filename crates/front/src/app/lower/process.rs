@@ -1,11 +1,11 @@
 //! What runs, as whom, where, and with which rights.
 
-use spec::{Capabilities, Process, Rlimit, Str, User};
+use spec::{Capabilities, Process, Str, User};
 
 use super::namespaces::Spaces;
-use super::{Asked, Extras, Origins, env, security};
+use super::{Asked, Extras, Origins, env, rlimits, security};
 use crate::app::accounts::Identity;
-use crate::app::value::{name, number, ulimit, user};
+use crate::app::value::{name, number, user};
 use crate::error::{About, Fault, Result};
 
 /// The umask that the process starts with.
@@ -31,7 +31,7 @@ pub(super) fn lower(
             permitted: capabilities,
             ..Capabilities::default()
         }),
-        rlimits: rlimits(asked, origins)?,
+        rlimits: rlimits::lower(asked, spaces, origins)?,
         no_new_privileges: security::no_new_privileges(asked, origins)?,
         oom_score_adj: oom_score_adj(asked, origins)?,
         ..Process::default()
@@ -157,24 +157,6 @@ fn cwd(asked: &Asked<'_>, origins: &mut Origins) -> Result<String> {
         }
         None => Ok("/".to_owned()),
     }
-}
-
-fn rlimits(asked: &Asked<'_>, origins: &mut Origins) -> Result<Vec<Rlimit>> {
-    let mut limits: Vec<Rlimit> = Vec::new();
-    for text in &asked.options.ulimit {
-        let limit = ulimit::ulimit(text).of("--ulimit", text)?;
-        let at = limits
-            .iter()
-            .position(|known| known.kind == limit.kind)
-            .unwrap_or(limits.len());
-        if at == limits.len() {
-            limits.push(limit);
-        } else {
-            limits[at] = limit;
-        }
-        origins.option(&format!("process.rlimits[{at}]"), "--ulimit", text);
-    }
-    Ok(limits)
 }
 
 fn oom_score_adj(asked: &Asked<'_>, origins: &mut Origins) -> Result<Option<i32>> {

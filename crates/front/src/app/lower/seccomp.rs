@@ -4,7 +4,9 @@
 use serde::Deserialize;
 use spec::seccomp::{Action, Arch, Flag, Seccomp, SyscallArg, SyscallRule};
 use spec::{CapSet, Str};
+use sys::Errno;
 
+use crate::app::value::number::digits;
 use crate::error::{Fault, Parsed};
 
 /// The architecture that this program is for, in the specification's words and in Docker's.
@@ -12,6 +14,9 @@ use crate::error::{Fault, Parsed};
 const NATIVE: (Arch, &str) = (Arch::X86_64, "amd64");
 #[cfg(target_arch = "aarch64")]
 const NATIVE: (Arch, &str) = (Arch::Aarch64, "arm64");
+
+/// The largest number that an errno has.
+const ERRNO_MAX: u32 = 133;
 
 /// The built-in profile for a container with these capabilities.
 pub(super) fn builtin(capabilities: CapSet) -> Seccomp<'static> {
@@ -24,6 +29,7 @@ pub(super) fn builtin(capabilities: CapSet) -> Seccomp<'static> {
 struct Profile {
     default_action: Action,
     default_errno_ret: Option<u32>,
+    default_errno: Option<String>,
     #[serde(default)]
     architectures: Option<Vec<Arch>>,
     #[serde(default)]
@@ -54,7 +60,7 @@ struct Rule {
     name: Option<String>,
     action: Action,
     errno_ret: Option<u32>,
-    /// The same under an older name.
+    /// The same by name, as Podman has it.
     errno: Option<String>,
     args: Option<Vec<SyscallArg>>,
     #[serde(default)]
@@ -87,7 +93,7 @@ pub(super) fn profile(text: &str, capabilities: CapSet) -> Parsed<Seccomp<'stati
     }
     Ok(Seccomp {
         default_action: profile.default_action,
-        default_errno_ret: profile.default_errno_ret,
+        default_errno_ret: errno(profile.default_errno.as_deref(), profile.default_errno_ret)?,
         architectures: architectures(profile.architectures, profile.arch_map)?,
         flags: profile.flags.unwrap_or_default(),
         listener_path: profile.listener_path.map(Str::from),
@@ -114,11 +120,7 @@ fn architectures(plain: Option<Vec<Arch>>, map: Option<Vec<Architecture>>) -> Pa
 }
 
 fn syscall_rule(rule: Rule) -> Parsed<SyscallRule<'static>> {
-    if rule.errno.is_some() {
-        return Err(Fault::unsupported(
-            "the profile has errno by name; use errnoRet",
-        ));
-    }
+    let errno_ret = errno(rule.errno.as_deref(), rule.errno_ret)?;
     let names: Vec<Str<'static>> = rule
         .names
         .into_iter()
@@ -131,9 +133,31 @@ fn syscall_rule(rule: Rule) -> Parsed<SyscallRule<'static>> {
     Ok(SyscallRule {
         names,
         action: rule.action,
-        errno_ret: rule.errno_ret,
+        errno_ret,
         args: rule.args.unwrap_or_default(),
     })
+}
+
+/// An errno that is given by name, by number, or both ways. The name counts, as with Podman, but one that
+/// says something else than the number is a mistake.
+fn errno(name: Option<&str>, number: Option<u32>) -> Parsed<Option<u32>> {
+    let Some(name) = name.filter(|name| !name.is_empty()) else {
+        return Ok(number);
+    };
+    let named = |number: &u32| {
+        let errno = i32::try_from(*number).map(Errno::from_raw_os_error);
+        errno.is_ok_and(|errno| sys::error::describe(errno).0 == name)
+    };
+    let found = digits(name).or_else(|| (1..=ERRNO_MAX).find(named));
+    match (found, number) {
+        (None, _) => Err(Fault::usage(format!(
+            "the profile has an unknown errno {name:?}"
+        ))),
+        (Some(found), Some(number)) if found != number => Err(Fault::usage(format!(
+            "the profile has errno {name:?} and errnoRet {number}, which is another one"
+        ))),
+        (found, _) => Ok(found),
+    }
 }
 
 /// Whether a rule holds on this machine for a container with these capabilities.
@@ -194,7 +218,7 @@ fn kernel_is(wanted: Option<&str>) -> Parsed<Option<bool>> {
 /// The first two numbers of a kernel's version.
 fn version(text: &str) -> Option<(u32, u32)> {
     let mut parts = text.splitn(3, ['.', '-', '+']);
-    let number = |part: Option<&str>| part.and_then(crate::app::value::number::digits);
+    let number = |part: Option<&str>| part.and_then(digits);
     Some((number(parts.next())?, number(parts.next())?))
 }
 
@@ -231,6 +255,28 @@ mod tests {
         assert_eq!(plain.architectures.len(), 2);
         let admin = profile(PROFILE, CapSet::from_name("CAP_SYS_ADMIN").unwrap()).unwrap();
         assert_eq!(names(&admin), ["read", "write", "mount", "ptrace"]);
+    }
+
+    #[test]
+    fn errnos_by_name_and_by_number() {
+        for (name, number, wanted) in [
+            (None, None, Some(None)),
+            (None, Some(1), Some(Some(1))),
+            (Some("ENOSYS"), None, Some(Some(38))),
+            (Some("EPERM"), Some(1), Some(Some(1))),
+            (Some("22"), None, Some(Some(22))),
+            (Some(""), Some(1), Some(Some(1))),
+            (Some("EPERM"), Some(38), None),
+            (Some("ENONE"), None, None),
+            (Some("eperm"), None, None),
+        ] {
+            assert_eq!(errno(name, number).ok(), wanted, "{name:?} {number:?}");
+        }
+        let text = r#"{"defaultAction":"SCMP_ACT_ERRNO","defaultErrno":"ENOSYS","defaultErrnoRet":38,
+            "syscalls":[{"names":["bdflush"],"action":"SCMP_ACT_ERRNO","errno":"EPERM","errnoRet":1}]}"#;
+        let podmans = profile(text, CapSet::EMPTY).unwrap();
+        assert_eq!(podmans.default_errno_ret, Some(38));
+        assert_eq!(podmans.syscalls[0].errno_ret, Some(1));
     }
 
     #[test]

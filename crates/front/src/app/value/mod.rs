@@ -6,6 +6,7 @@ pub mod capability;
 pub mod device;
 pub mod env;
 pub mod keys;
+pub mod log;
 pub mod mount;
 pub mod name;
 pub mod namespace;

@@ -1,6 +1,5 @@
 //! `--tail`: where the last lines of a log begin, found from its end.
 
-use std::fs::File;
 use std::io::{Read, Result, Seek, SeekFrom};
 
 use super::entry::ends_line;
@@ -9,14 +8,14 @@ use super::entry::ends_line;
 const FIRST: u64 = 64 << 10;
 
 /// Where the last `count` lines begin.
-pub(super) fn start(file: &mut File, count: u64) -> Result<u64> {
+pub(super) fn start(file: &mut (impl Read + Seek), count: u64) -> Result<u64> {
     let length = file.seek(SeekFrom::End(0))?;
     let mut window = FIRST;
     loop {
         let from = length.saturating_sub(window);
         file.seek(SeekFrom::Start(from))?;
         let mut bytes = Vec::new();
-        file.take(length - from).read_to_end(&mut bytes)?;
+        file.by_ref().take(length - from).read_to_end(&mut bytes)?;
         // In the midst of the log the first line is but a part of one.
         let whole = if from == 0 {
             0
