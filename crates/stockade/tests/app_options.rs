@@ -342,3 +342,52 @@ fn files_of_the_store_are_private() {
         assert_eq!(mode & 0o077, 0, "{path}: {mode:o}");
     }
 }
+
+#[test]
+fn limits_that_are_not_given_are_not_the_callers() {
+    let place = Place::new();
+    let script = "ulimit -c; ulimit -n; ulimit -s; ulimit -l; ulimit -q; ulimit -n 999";
+    let defaults = "0\n1024\n8192\n8192\n819200\n";
+    assert_eq!(place.says(&[], script), defaults);
+    // Whoever starts a container may have other ones.
+    let words = place.command(&["run", "--rm", &place.root(), "sh", "-c", script]);
+    let mut command = std::process::Command::new("sh");
+    command
+        .args([
+            "-c",
+            "ulimit -c unlimited; ulimit -Sn 512; ulimit -Ss 4096; \"$@\"",
+            "sh",
+        ])
+        .arg(words.get_program())
+        .args(words.get_args());
+    let output = command.output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), defaults);
+    assert_eq!(
+        place.says(&["--ulimit", "nofile=100:200"], "ulimit -n; ulimit -s"),
+        "100\n8192\n"
+    );
+}
+
+#[test]
+fn podmans_profile_is_understood() {
+    // As /usr/share/containers/seccomp.json begins: each errno by name and by number.
+    let place = Place::new();
+    let file = place.path("seccomp.json");
+    let profile = r#"{"defaultAction":"SCMP_ACT_ALLOW",
+        "archMap":[{"architecture":"SCMP_ARCH_X86_64","subArchitectures":["SCMP_ARCH_X86"]},
+                   {"architecture":"SCMP_ARCH_AARCH64","subArchitectures":[]}],
+        "syscalls":[{"names":["sethostname"],"action":"SCMP_ACT_ERRNO","args":[],"comment":"",
+                     "includes":{},"excludes":{},"errnoRet":22,"errno":"EINVAL"}]}"#;
+    fs::write(&file, profile).unwrap();
+    let option = format!("seccomp={file}");
+    let ran = place.run(
+        &["--cap-add", "SYS_ADMIN", "--security-opt", &option],
+        "hostname other 2>&1",
+    );
+    assert!(
+        ran.out.contains("Invalid argument"),
+        "{}{}",
+        ran.out,
+        ran.err
+    );
+}

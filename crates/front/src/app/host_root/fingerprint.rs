@@ -11,7 +11,7 @@ use super::etc::EVERYBODY_ENTERS;
 use crate::error::Parsed;
 
 /// The form of templates; changes when this program makes them differently.
-const FORM: u32 = 1;
+const FORM: u32 = 2;
 
 /// The number so far.
 pub(super) struct Fingerprint(DefaultHasher);

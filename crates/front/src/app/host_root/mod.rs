@@ -7,6 +7,8 @@
 //!  /var /home /root /srv /tmp /run   the container's own; /var has the host's empty directories
 //! ```
 //!
+//! What not everybody may read in the shared directories is hidden by a layer of whiteouts.
+//!
 //! The copy of `/etc` and the empty directories make up a *template*, a directory of the store under
 //! the name of a fingerprint of everything it was made from. A container's root is an overlay over it.
 //! As long as nothing in `/etc` changes, a run takes the template that is there.
@@ -14,6 +16,7 @@
 mod entries;
 mod etc;
 mod fingerprint;
+mod secrets;
 mod shared;
 mod skeleton;
 mod template;
@@ -48,10 +51,15 @@ fn host_root_of(host: &Path, store: &Path, upper: &Path) -> Result<Storage> {
         storage.check_upper(place)?;
     }
     let template = template::current(host, store, &shared)?;
-    let template = template
-        .to_str()
-        .ok_or_else(|| Fault::usage("the path is not UTF-8").at(store.display().to_string()))?;
-    storage.base = Base::Overlay(vec![template.to_owned()]);
+    let text = |path: &Path| {
+        let text = path.to_str().map(str::to_owned);
+        text.ok_or_else(|| Fault::usage("the path is not UTF-8").at(store.display().to_string()))
+    };
+    for (number, _, _) in secrets::by_overlay(&shared, &template.secrets) {
+        let layer = template.hidden.join(number.to_string());
+        storage.overlays[number].lower.insert(0, text(&layer)?);
+    }
+    storage.base = Base::Overlay(vec![text(&template.root)?]);
     Ok(storage)
 }
 

@@ -13,7 +13,7 @@ const PROGRAMS: [&str; 3] = ["bin", "sbin", "usr"];
 const OPTIONAL: [&str; 1] = ["opt"];
 
 /// What package managers know about `/usr`: without it nothing can be installed or removed inside.
-const PACKAGES: [&str; 4] = [
+pub(super) const PACKAGES: [&str; 4] = [
     "var/lib/dpkg",
     "var/lib/rpm",
     "var/lib/pacman",

@@ -11,26 +11,45 @@ use sys::OwnedFd;
 use sys::rustix::fs::Mode;
 
 use super::fingerprint::Fingerprint;
+use super::secrets::{self, Secrets};
 use super::shared::Shared;
 use super::{entries, etc, skeleton};
 use crate::error::{About, Parsed, Result};
 
-/// The name of a template in the making.
+/// The names of a template's two parts in the making.
 const UNFINISHED: &str = ".unfinished";
+const UNFINISHED_HIDDEN: &str = ".unfinished-hidden";
+
+/// What stands after a template's name in that of the layers that go with it.
+const HIDDEN: &str = "-hidden";
+
+/// A machine's template.
+pub(super) struct Template {
+    /// What is the container's own, under its writable layer.
+    pub(super) root: PathBuf,
+    /// Layers over the shared directories, by their numbers.
+    pub(super) hidden: PathBuf,
+    /// What these hide.
+    pub(super) secrets: Secrets,
+}
 
 /// The template of the machine as it is now; made when it is not there.
-pub(super) fn current(host: &Path, store: &Path, shared: &Shared) -> Result<PathBuf> {
-    let source = entries::open_path(&host.join("etc")).about(|| "/etc".to_owned())?;
-    let template = name(host, &source, shared)
-        .map(|name| store.join(name))
-        .about(|| "/etc".to_owned())?;
-    if template.is_dir() {
-        return Ok(template);
-    }
+pub(super) fn current(host: &Path, store: &Path, shared: &Shared) -> Result<Template> {
     let place = || store.display().to_string();
     make_store(store).about(place)?;
+    let source = entries::open_path(&host.join("etc")).about(|| "/etc".to_owned())?;
+    let secrets = secrets::find(host, store, shared).about(|| "/usr".to_owned())?;
+    let name = name(host, &source, shared, &secrets).about(|| "/etc".to_owned())?;
+    let template = Template {
+        root: store.join(&name),
+        hidden: store.join(name + HIDDEN),
+        secrets,
+    };
+    if template.root.is_dir() {
+        return Ok(template);
+    }
     let _lock = lock(store).about(place)?;
-    if !template.is_dir() {
+    if !template.root.is_dir() {
         make(host, &source, shared, store, &template).about(place)?;
     }
     Ok(template)
@@ -43,14 +62,19 @@ pub(super) fn current(host: &Path, store: &Path, shared: &Shared) -> Result<Path
 pub fn exists(store: &Path) -> Result<bool> {
     let host = Path::new("/");
     let shared = super::shared::find(host).of("ROOT", "host")?;
+    if !secrets::are_known(host, store, &shared).about(|| "/usr".to_owned())? {
+        return Ok(false);
+    }
     let source = entries::open_path(&host.join("etc")).about(|| "/etc".to_owned())?;
-    let name = name(host, &source, &shared).about(|| "/etc".to_owned())?;
+    let secrets = secrets::find(host, store, &shared).about(|| "/usr".to_owned())?;
+    let name = name(host, &source, &shared, &secrets).about(|| "/etc".to_owned())?;
     Ok(store.join(name).is_dir())
 }
 
-fn name(host: &Path, etc: &OwnedFd, shared: &Shared) -> Parsed<String> {
+fn name(host: &Path, etc: &OwnedFd, shared: &Shared, secrets: &Secrets) -> Parsed<String> {
     let mut fingerprint = Fingerprint::new();
     fingerprint.tree(etc)?;
+    fingerprint.add(secrets);
     skeleton::fingerprint(host, shared, &mut fingerprint)?;
     Ok(fingerprint.name())
 }
@@ -77,16 +101,32 @@ fn lock(store: &Path) -> Parsed<File> {
     Ok(file)
 }
 
-fn make(host: &Path, etc: &OwnedFd, shared: &Shared, store: &Path, template: &Path) -> Parsed<()> {
-    let unfinished = store.join(UNFINISHED);
-    remove(&unfinished)?;
-    let made =
-        fill(host, etc, shared, &unfinished).and_then(|()| Ok(fs::rename(&unfinished, template)?));
+fn make(
+    host: &Path,
+    etc: &OwnedFd,
+    shared: &Shared,
+    store: &Path,
+    template: &Template,
+) -> Parsed<()> {
+    let unfinished = [store.join(UNFINISHED), store.join(UNFINISHED_HIDDEN)];
+    let [root, hidden] = &unfinished;
+    unfinished.iter().try_for_each(|path| remove(path))?;
+    // Without its root a template is none, and what is hidden for one is of no use.
+    remove(&template.hidden)?;
+    let made = fill(host, etc, shared, root)
+        .and_then(|()| fill_hidden(host, shared, &template.secrets, hidden))
+        .and_then(|()| Ok(fs::rename(hidden, &template.hidden)?))
+        .and_then(|()| Ok(fs::rename(root, &template.root)?));
     if made.is_err() {
         // The first failure is the one to tell.
-        _ = remove(&unfinished);
+        _ = unfinished.iter().try_for_each(|path| remove(path));
     }
     made
+}
+
+fn fill_hidden(host: &Path, shared: &Shared, secrets: &Secrets, to: &Path) -> Parsed<()> {
+    fs::DirBuilder::new().mode(0o700).create(to)?;
+    secrets::make_layers(host, shared, secrets, &entries::open_path(to)?)
 }
 
 fn fill(host: &Path, source: &OwnedFd, shared: &Shared, to: &Path) -> Parsed<()> {
@@ -119,10 +159,16 @@ pub fn remove_unused(store: &Path, used: &[&str]) -> Result<usize> {
     let mut removed = 0;
     for entry in fs::read_dir(store).about(place)? {
         let path = entry.about(place)?.path();
-        let unused = !used.iter().any(|used| Path::new(used) == path);
-        if unused && path.is_dir() {
+        let text = path.to_string_lossy();
+        let root = text.strip_suffix(HIDDEN).unwrap_or(&text);
+        if used.contains(&root) || text.ends_with(".lock") {
+            continue;
+        }
+        if path.is_dir() {
             remove(&path).about(|| path.display().to_string())?;
-            removed += 1;
+            removed += usize::from(root == text);
+        } else {
+            fs::remove_file(&path).about(|| path.display().to_string())?;
         }
     }
     Ok(removed)

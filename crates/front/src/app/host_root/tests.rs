@@ -19,7 +19,10 @@ impl Machine {
         for path in [
             "usr/bin",
             "usr/lib",
-            "opt/app",
+            "opt/app/private",
+            "usr/lib/deep",
+            "usr/local/etc",
+            "empty",
             "lib64",
             "etc/ssl/private",
             "etc/ssh",
@@ -47,6 +50,9 @@ impl Machine {
         );
         machine.file("etc/group", 0o644, "root:x:0:\nshadow:x:42:\nbob:x:1000:\n");
         for (name, mode) in [
+            ("usr/lib/key", 0o600),
+            ("opt/app/token", 0o640),
+            ("opt/app/private/inside", 0o644),
             ("etc/shadow", 0o640),
             ("etc/shadow-", 0o644),
             ("etc/machine-id", 0o444),
@@ -73,6 +79,12 @@ impl Machine {
             fs::Permissions::from_mode(0o710),
         )
         .unwrap();
+        fs::set_permissions(
+            machine.at("opt/app/private"),
+            fs::Permissions::from_mode(0o750),
+        )
+        .unwrap();
+        machine.file("usr/lib/open", 0o644, "open");
         fs::set_permissions(machine.at("var/lib/web"), fs::Permissions::from_mode(0o750)).unwrap();
         chown(machine.at("etc/app/conf"), Some(7), Some(8)).unwrap();
         chown(machine.at("var/log/web"), Some(33), Some(33)).unwrap();
@@ -216,8 +228,9 @@ fn programs_and_their_database_are_shared() {
         .map(|overlay| overlay.target.as_str())
         .collect();
     assert_eq!(targets, ["lib64", "opt", "usr", "var/lib/dpkg"]);
+    // Over what hides things.
     assert_eq!(
-        storage.overlays[2].lower,
+        storage.overlays[2].lower[1..],
         [machine.at("usr").to_str().unwrap()]
     );
     for target in targets {
@@ -325,4 +338,52 @@ fn this_machine() {
         storage
     );
     println!("again: {:?}", again.elapsed());
+}
+
+/// What is seen in an overlay of these layers, mounted where nobody else sees it.
+fn seen(lower: &[String], script: &str) -> String {
+    let mount = format!(
+        "mount -t overlay overlay -o lowerdir={} /mnt && cd /mnt && {script}",
+        lower.join(":")
+    );
+    let output = std::process::Command::new("unshare")
+        .args(["-m", "--propagation", "private", "sh", "-c", &mount])
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    text + &String::from_utf8_lossy(&output.stderr)
+}
+
+#[test]
+fn what_not_everybody_may_read_is_hidden() {
+    let machine = Machine::new();
+    let lower = |target: &str| {
+        let storage = machine.root().unwrap();
+        let mut overlays = storage.overlays.into_iter();
+        let lower = overlays
+            .find(|overlay| overlay.target == target)
+            .unwrap()
+            .lower;
+        // Overlays of one layer are not to be had.
+        let mut padded = lower;
+        padded.push(machine.at("empty").to_str().unwrap().to_owned());
+        padded
+    };
+    let usr = lower("usr");
+    assert_eq!(usr.len(), 3, "{usr:?}");
+    assert_eq!(seen(&usr, "ls lib; cat lib/open"), "deep\nopen\nopen");
+    assert_eq!(
+        seen(
+            &lower("opt"),
+            "ls -A app app/private; stat -c %a app/private"
+        ),
+        "app:\nprivate\n\napp/private:\n750\n"
+    );
+    // What packages did not bring is looked at each time, and packages when they change.
+    machine.file("usr/local/etc/late", 0o600, "SECRET");
+    assert_eq!(seen(&lower("usr"), "ls local/etc"), "");
+    machine.file("usr/lib/deep/late", 0o600, "SECRET");
+    assert_eq!(seen(&lower("usr"), "ls lib/deep"), "late\n");
+    machine.file("var/lib/dpkg/status", 0o644, "changed");
+    assert_eq!(seen(&lower("usr"), "ls lib/deep"), "");
 }
