@@ -53,7 +53,7 @@ pub(super) fn lower(
         for (at, known) in limits.iter_mut().enumerate() {
             if known.kind == limit.kind {
                 origins.option(&format!("process.rlimits[{at}]"), "--ulimit", text);
-                *known = limit.clone();
+                *known = limit;
             }
         }
     }
