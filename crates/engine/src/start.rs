@@ -37,8 +37,9 @@ impl Engine {
                 .map_err(|error| stop(first.as_ref(), error))?;
         }
         let socket = socket::connect_to(&dir.file(START_SOCKET), SocketType::SEQPACKET)?;
-        let handed = socket::receive(&socket, &mut [0u8; 1])?;
+        // The word waits for the container's first process: it wakes once, and goes on.
         socket::send(&socket, b"g", &[])?;
+        let handed = socket::receive(&socket, &mut [0u8; 1])?;
         // The other end closes at execve, or with the process.
         socket::receive(&socket, &mut [0u8; 1])?;
         if let Some(script) = handed.descriptor {
