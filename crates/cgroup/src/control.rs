@@ -196,7 +196,12 @@ impl Group {
         let mut pairs = self.leaves.iter().zip(&self.dirs);
         pairs
             .find(|(leaf, _)| leaf.version == Version::V2 || is_freezer(leaf))
-            .ok_or_else(|| Error::state("the container has no cgroup that can be frozen"))
+            .ok_or_else(|| {
+                Error::state("the container has no cgroup that can be frozen").hint(
+                    "an ordinary user's containers have one where a cgroup is delegated: see \
+                     docs/rootless.md",
+                )
+            })
     }
 
     fn write_frozen(&self, frozen: bool) -> Result<()> {

@@ -81,6 +81,22 @@ impl Layout {
         Ok(layout)
     }
 
+    /// Looks, besides what [`Layout::find`] looks at, for this process's own cgroups.
+    ///
+    /// # Errors
+    /// As for [`Layout::find`].
+    pub fn find_with_own(wanted: Controllers) -> Result<Self> {
+        let mut layout = Self::find(wanted)?;
+        if let Some(unified) = layout.unified.as_mut().filter(|it| it.own.is_none()) {
+            let text = sys::file::read_text("/proc/self/cgroup")?;
+            unified.own = text
+                .lines()
+                .find_map(|line| line.strip_prefix("0::"))
+                .map(String::from);
+        }
+        Ok(layout)
+    }
+
     /// Which generation this is. v1 hierarchies count only if they were looked at.
     pub fn mode(&self) -> Mode {
         match &self.unified {
@@ -178,6 +194,20 @@ impl Hierarchy {
             controllers,
             own: Some(path.into()),
         })
+    }
+
+    /// Where an ordinary user's cgroups may go. On v2 that is beside the cgroup that this process is in:
+    /// one that holds processes can give its children no controllers. On v1 it is below it.
+    pub(crate) fn beside_own(&self) -> &str {
+        let own = self.own.as_deref().unwrap_or("").trim_end_matches('/');
+        match own.rfind('/') {
+            Some(parent) if self.is_unified() => &own[..parent],
+            _ => own,
+        }
+    }
+
+    fn is_unified(&self) -> bool {
+        self.mount == ROOT || self.mount == HYBRID
     }
 
     /// The absolute directory of the cgroup `path` (which starts with `/`) in this hierarchy.

@@ -20,6 +20,7 @@ pub mod events;
 mod file;
 pub mod layout;
 pub mod lower;
+mod permitted;
 mod policy;
 pub mod remove;
 pub mod stats;

@@ -36,6 +36,9 @@ pub struct Request<'r, 'a> {
     pub path: &'r str,
     /// How many leading components of `path` are shared by many containers, and stay when it goes.
     pub shared: usize,
+    /// `path` counts, in each hierarchy, from where this process's own cgroup is: beside it on v2,
+    /// below it on v1. The layout must know ([`Layout::find_with_own`]).
+    pub beside_own: bool,
     /// The limits.
     pub resources: &'r Resources<'a>,
     /// Controllers that are wanted for their counters even where no limit needs them. Those that the
@@ -286,6 +289,10 @@ impl<'r> Lowering<'r, '_, '_> {
         if let Some(found) = leaves.iter().position(|leaf| leaf.mount == hierarchy.mount) {
             return found;
         }
+        let base = match self.request.beside_own {
+            true => hierarchy.beside_own(),
+            false => "",
+        };
         leaves.push(Leaf {
             version,
             controllers: match version {
@@ -293,8 +300,8 @@ impl<'r> Lowering<'r, '_, '_> {
                 Version::V2 => Controllers::NONE,
             },
             mount: hierarchy.mount.clone(),
-            path: self.request.path.into(),
-            shared: self.request.shared,
+            path: [base, self.request.path].concat(),
+            shared: self.request.shared + base.matches('/').count(),
         });
         leaves.len() - 1
     }

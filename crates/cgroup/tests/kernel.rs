@@ -111,6 +111,7 @@ fn lowered<T>(path: &str, resources: &Resources<'_>, act: impl FnOnce(&Lowered<'
     let request = Request {
         path,
         shared: 0,
+        beside_own: false,
         resources,
         counted: Controllers::NONE,
     };

@@ -64,6 +64,7 @@ fn with<T>(json: &str, layout: &Layout, act: impl FnOnce(Result<Lowered<'_>, Err
     let request = Request {
         path: "/p/c",
         shared: 0,
+        beside_own: false,
         resources: &resources,
         counted: Controllers::NONE,
     };
@@ -493,6 +494,7 @@ fn counted_controllers_are_taken_where_there_are_any() {
     let request = Request {
         path: "/c",
         shared: 0,
+        beside_own: false,
         resources: &resources,
         counted,
     };
@@ -573,6 +575,7 @@ fn what_is_wanted_is_what_is_used() {
     let request = Request {
         path: "/c",
         shared: 0,
+        beside_own: false,
         resources: &resources,
         counted: Controllers::NONE,
     };

@@ -146,7 +146,8 @@ codes! {
     Bind = 14,
     /// mount_setattr(2) on target s1: n0 set, n1 clear, n2 propagation. [`flag::RECURSIVE`].
     Attributes = 15,
-    /// Make node s1: n0 mode with type, n1 device number, n2 uid << 32 | gid.
+    /// Make node s1: n0 mode with type, n1 device number, n2 uid << 32 | gid. flags bit 0: bind the
+    /// host's node of that path and number; so it is done, too, where the kernel allows no node.
     Node = 16,
     /// Make symbolic link s1 with text s0. An existing file stays.
     Link = 17,
@@ -217,7 +218,7 @@ codes! {
     Exec = 51,
     /// Become an init: fork; the child goes on with the script, this process reaps and forwards signals.
     Init = 52,
-    /// Make descriptor n0 the standard input.
+    /// Make descriptor n0 the standard stream n1.
     Input = 56,
     /// PR_SET_PDEATHSIG n0: the signal to get when the parent ends.
     ParentDeath = 55,
@@ -237,6 +238,8 @@ pub mod flag {
     pub const RETRY_READ_ONLY: u32 = 16;
     /// The source is a path inside the root.
     pub const SOURCE_INSIDE: u32 = 32;
+    /// A file system that is refused for want of a right is bound from the host's mount at the same place.
+    pub const HOST_INSTEAD: u32 = 128;
     /// The last component of the target must be a real directory, no symbolic link.
     pub const REAL_DIRECTORY: u32 = 64;
 }

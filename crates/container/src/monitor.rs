@@ -59,9 +59,7 @@ pub fn start(store: &Store, id: &str, attach: bool) -> Result<Attached> {
 pub fn main(words: &[&str]) -> i32 {
     match words {
         [data, state, id, socket, how] => {
-            let engine = engine::Engine {
-                state_root: String::from(*state),
-            };
+            let engine = engine::Engine::new(*state);
             let store = Store {
                 data: String::from(*data),
                 engine,

@@ -34,9 +34,7 @@ impl Default for Store {
     fn default() -> Self {
         Self {
             data: String::from("/var/lib/stockade"),
-            engine: Engine {
-                state_root: String::from("/run/stockade"),
-            },
+            engine: Engine::new("/run/stockade"),
         }
     }
 }
@@ -46,9 +44,7 @@ impl Store {
     pub fn below(root: &str) -> Self {
         Self {
             data: root.into(),
-            engine: Engine {
-                state_root: format!("{root}/run"),
-            },
+            engine: Engine::new(format!("{root}/run")),
         }
     }
 

@@ -1,13 +1,12 @@
 //! Signals, freezing and limits of a container that is there.
 
 use alloc::format;
-use alloc::vec::Vec;
 
 use cgroup::control::Deadline;
 use spec::state::Status;
 use spec::{Resources, Spec};
 use sys::process;
-use sys::rustix::process::Signal;
+use sys::rustix::process::{Pid, Signal};
 
 use crate::Engine;
 use crate::error::{Error, Kind, Result};
@@ -26,11 +25,10 @@ impl Engine {
         let record = dir.read()?;
         let first = living_first(&record)?;
         if all {
-            let group = self.group(&record)?;
-            if signal == Signal::KILL.as_raw() {
-                return Ok(group.kill()?);
+            if signal == Signal::KILL.as_raw() && !record.cgroups.is_empty() {
+                return Ok(self.group(&record)?.kill()?);
             }
-            return send_to_all(&group, signal);
+            return send_to_all(&self.members(&record)?, signal);
         }
         let not_running = || Error::new(Kind::WrongState, format!("container not running: {id}"));
         let pidfd = first.ok_or_else(not_running)?;
@@ -70,19 +68,6 @@ impl Engine {
         Ok(self.group(&record)?.thaw(Deadline::after(PATIENCE_MS))?)
     }
 
-    /// The host's numbers of the container's processes.
-    ///
-    /// # Errors
-    /// When its cgroup cannot be read.
-    pub fn processes(&self, id: &str) -> Result<Vec<u32>> {
-        let (record, _) = self.inspect(id)?;
-        let pids = self.group(&record)?.processes()?;
-        Ok(pids
-            .into_iter()
-            .map(|pid| pid.as_raw_nonzero().get().unsigned_abs())
-            .collect())
-    }
-
     /// Changes limits while the container runs; what is not given stays.
     ///
     /// # Errors
@@ -115,6 +100,7 @@ fn change(group: &mut cgroup::Group, record: &Record, resources: &Resources<'_>)
     let request = cgroup::Request {
         path: &first.path,
         shared: first.shared,
+        beside_own: false,
         resources,
         counted: cgroup::Controllers::NONE,
     };
@@ -166,9 +152,9 @@ fn merge<'a>(resources: &mut Resources<'a>, changes: &Resources<'a>) {
     }
 }
 
-fn send_to_all(group: &cgroup::Group, signal: i32) -> Result<()> {
-    for pid in group.processes()? {
-        if let Some(pidfd) = process::open(pid)? {
+fn send_to_all(members: &[Pid], signal: i32) -> Result<()> {
+    for pid in members {
+        if let Some(pidfd) = process::open(*pid)? {
             process::send(&pidfd, signal)?;
         }
     }

@@ -2,6 +2,7 @@
 
 use alloc::format;
 use alloc::string::String;
+use core::cell::Cell;
 
 use plan::{Act, HookKind, Plan};
 use spec::Str;
@@ -13,10 +14,11 @@ use crate::error::{Error, Kind, Result};
 use crate::hooks::Inside;
 use crate::launching::Launching;
 use crate::options::Options;
+use crate::prepare::Cgroups;
 use crate::record::{Record, Status};
 use crate::report;
 use crate::state_dir::StateDir;
-use crate::{Engine, delete, hooks, teardown};
+use crate::{Engine, delete, hooks, rootless, teardown};
 
 /// A container that was made; its first process lives or has just ended.
 #[derive(Debug)]
@@ -106,7 +108,7 @@ pub fn plan_of<T>(
     what: Act,
     act: impl FnOnce(&Plan<'_>) -> Result<T>,
 ) -> Result<T> {
-    engine.with_plan(options, what, |prepared| act(prepared.plan))
+    engine.with_plan(options, what, Cgroups::All, |prepared| act(prepared.plan))
 }
 
 /// Makes a container, and hands it to `attend` while the plan that explains its errors still stands.
@@ -120,47 +122,65 @@ pub fn run_or_create<T>(
     what: Act,
     attend: impl FnOnce(&mut Launched<'_, '_>) -> Result<T>,
 ) -> Result<T> {
-    engine.with_plan(options, what, |prepared| {
-        let dir = engine.make_or_mend(options.id)?;
-        let record = first_record(options);
-        let mut launching = Launching::new(prepared, dir, record);
-        launching.carry_out()?;
-        let poststart = what == Act::Run && has_poststart(options);
-        let Launching {
-            record,
-            spawned,
-            terminal,
-            dir,
-            ..
-        } = launching;
-        let Some(spawned) = spawned else {
-            return Err(Error::new(Kind::Bug, "the plan has no launch"));
-        };
-        let (script, socket, pidfd) = (spawned.script, spawned.socket, spawned.started.pidfd);
-        // From now on the kernel tells how the container is.
-        dir.unlock();
-        let mut launched = Launched {
-            record,
-            pidfd,
-            terminal,
-            plan: prepared.plan,
-            options: prepared.options,
-            dir,
-            script,
-            socket,
-            ended: false,
-        };
-        if what == Act::Run && options.await_exec {
-            let executed = launched.await_exec();
-            executed.map_err(|error| launched.discard(error))?;
+    let mut attend = Some(attend);
+    let denied = Cell::new(false);
+    let mut attempt = |cgroups| {
+        engine.with_plan(options, what, cgroups, |prepared| {
+            let dir = engine.make_or_mend(options.id)?;
+            let record = first_record(options);
+            let mut launching = Launching::new(prepared, dir, record);
+            let carried_out = launching.carry_out();
+            denied.set(launching.denied);
+            carried_out?;
+            let poststart = what == Act::Run && has_poststart(options);
+            let Launching {
+                record,
+                spawned,
+                terminal,
+                dir,
+                ..
+            } = launching;
+            let Some(spawned) = spawned else {
+                return Err(Error::new(Kind::Bug, "the plan has no launch"));
+            };
+            let (script, socket, pidfd) = (spawned.script, spawned.socket, spawned.started.pidfd);
+            // From now on the kernel tells how the container is.
+            dir.unlock();
+            let mut launched = Launched {
+                record,
+                pidfd,
+                terminal,
+                plan: prepared.plan,
+                options: prepared.options,
+                dir,
+                script,
+                socket,
+                ended: false,
+            };
+            if what == Act::Run && options.await_exec {
+                let executed = launched.await_exec();
+                executed.map_err(|error| launched.discard(error))?;
+            }
+            if poststart {
+                let state = hooks::state(&launched.record, Status::Running);
+                hooks::run_all(HookKind::Poststart, options.spec, &state, Inside::default())
+                    .map_err(|error| launched.discard(error))?;
+            }
+            match attend.take() {
+                Some(attend) => attend(&mut launched),
+                None => Err(Error::new(Kind::Bug, "attended twice")),
+            }
+        })
+    };
+    match attempt(Cgroups::All) {
+        // Nothing was asked of a cgroup that may not be made, so it is done without.
+        Err(error)
+            if denied.get() && rootless::is_denied(&error) && engine.spares_cgroups(options) =>
+        {
+            attempt(Cgroups::Permitted)
         }
-        if poststart {
-            let state = hooks::state(&launched.record, Status::Running);
-            hooks::run_all(HookKind::Poststart, options.spec, &state, Inside::default())
-                .map_err(|error| launched.discard(error))?;
-        }
-        attend(&mut launched)
-    })
+        other => other,
+    }
 }
 
 fn has_poststart(options: &Options<'_>) -> bool {

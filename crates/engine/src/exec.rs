@@ -16,6 +16,7 @@ use crate::error::{Error, Kind, Result};
 use crate::launching::{SlotTable, Spawn, Spawned, spawn};
 use crate::options::Terminal;
 use crate::report;
+use crate::split::{self, PidEntry};
 use crate::{Engine, hooks, seccomp_cache, teardown};
 
 const NEWUSER: u64 = 0x1000_0000;
@@ -100,11 +101,15 @@ impl Engine {
         let group = self.group(&record)?;
         let user = own_user_namespace(&spec);
         let own = hooks::namespaces_of(&spec);
+        let pids = match own & NEWPID {
+            0 => PidEntry::None,
+            _ => PidEntry::find(&target, user)?,
+        };
         let keyring = format!("_ses.{id}");
         let request = Exec {
             process: options.process,
             linux: spec.linux.as_ref(),
-            namespaces: own & !NEWPID | if user { NEWUSER } else { 0 },
+            namespaces: pids.joined(own) | if user { NEWUSER } else { 0 },
             become_root: user,
             seccomp: filter.as_ref().map(|filter| filter.program()),
             cgroups: hooks::v1_leaves(&group),
@@ -116,11 +121,7 @@ impl Engine {
             target: Some(target),
             ..SlotTable::default()
         };
-        let mut joining = Joining {
-            plan: &plan,
-            slots,
-            pid_namespace: own & NEWPID != 0,
-        };
+        let mut joining = Joining { plan: &plan, slots };
         let spawned = match joining.start(&group) {
             // Its init has moved below and enabled controllers there: the container's own cgroup takes
             // nobody any more, so the process goes to where its init is.
@@ -130,6 +131,7 @@ impl Engine {
             }
             other => other?,
         };
+        drop(pids);
         follow(&plan, options, spawned, attend)
     }
 }
@@ -138,7 +140,6 @@ impl Engine {
 struct Joining<'j, 'a> {
     plan: &'j plan::Plan<'a>,
     slots: SlotTable,
-    pid_namespace: bool,
 }
 
 impl Joining<'_, '_> {
@@ -147,21 +148,13 @@ impl Joining<'_, '_> {
         let v1 = hooks::v1_leaves(group);
         let v1 = v1.iter().map(|(index, _)| *index);
         self.slots.tasks = v1.zip(entry.tasks).collect();
-        let joined = match &self.slots.target {
-            Some(target) if self.pid_namespace => {
-                Some(sys::namespace::PidNamespace::enter(target)?)
-            }
-            _ => None,
-        };
         let how = Spawn {
             launch: Launch::default(),
             cgroup: entry.into,
             with_socket: true,
             ..Spawn::default()
         };
-        let spawned = spawn(self.plan, &self.slots, &how);
-        drop(joined);
-        spawned
+        spawn(self.plan, &self.slots, &how)
     }
 }
 
@@ -192,7 +185,7 @@ fn follow<T>(
     let met = socket.map_or(Ok(()), |socket| meet(&mut executed, options, &socket));
     let written = met
         .and_then(|()| executed.failure())
-        .and_then(|()| write_pid(options, pid));
+        .and_then(|()| write_pid(options, executed.pid));
     if let Err(error) = written {
         let _ = process::signal(&executed.pidfd, Signal::KILL);
         process::reap(&executed.pidfd);
@@ -212,6 +205,12 @@ fn meet(
         let message = socket::receive(socket, &mut request)?;
         if message.len == 0 {
             return Ok(());
+        }
+        if split::is_split(request) {
+            let (pid, pidfd) = split::successor(&executed.pidfd, message.descriptor)?;
+            executed.pid = pid.as_raw_nonzero().get().unsigned_abs();
+            executed.pidfd = pidfd;
+            continue;
         }
         if u32::from_ne_bytes(request) == Answer::Terminal.request() {
             take_terminal(executed, options, message.descriptor)?;

@@ -9,7 +9,6 @@ use plan::{Exec, HookKind, Plan, Program};
 use spec::state::{OCI_VERSION, ProcessState, SECCOMP_FD, State, Status};
 use spec::{Hook, Spec, Str};
 use sys::error::OnCall;
-use sys::namespace::PidNamespace;
 use sys::rustix::fs::{SeekFrom, seek};
 use sys::rustix::net::SocketType;
 use sys::rustix::process::Signal;
@@ -20,6 +19,7 @@ use crate::launching::{Launching, SlotTable, Spawn, spawn};
 use crate::record::Record;
 use crate::report::{self, Report};
 use crate::seccomp_cache::Filter;
+use crate::split::{self, PidEntry};
 
 const MOUNT: u64 = 0x2_0000;
 const USER: u64 = 0x1000_0000;
@@ -149,6 +149,13 @@ fn run(
     let target = inside.target.map(|fd| fd.as_fd().try_clone_to_owned());
     let target = target.transpose().on("dup", "pidfd")?;
     let input = Some(state_file(state)?);
+    let inner = matches!(kind, HookKind::CreateContainer | HookKind::StartContainer);
+    let own = if inner { namespaces_of(spec) } else { 0 };
+    let has_user = has_user_namespace(spec);
+    let pids = match &target {
+        Some(target) if own & PID != 0 => PidEntry::find(target, has_user)?,
+        _ => PidEntry::None,
+    };
     let payload = spec
         .process
         .as_ref()
@@ -156,7 +163,7 @@ fn run(
     let ended = match payload {
         // What is executed in the container's root is the image's, and no more trusted than the payload.
         Some(process) => {
-            let (exec, tasks) = confinement(process, spec, inside)?;
+            let (exec, tasks) = confinement(process, spec, &pids, inside)?;
             let plan = plan::plan_confined_hook(&exec, kind, index, hook)?;
             let slots = SlotTable {
                 target,
@@ -164,21 +171,19 @@ fn run(
                 tasks,
                 ..SlotTable::default()
             };
-            attend(&plan, slots, namespaces_of(spec), inside, hook)
+            attend(&plan, slots, pids, inside, hook)
         }
         None => {
-            let namespaces = if kind == HookKind::CreateContainer {
-                namespaces_of(spec)
-            } else {
-                0
-            };
-            let plan = plan::hook(kind, index, hook, namespaces & !PID);
+            // An ordinary user has rights in the container's user namespace only.
+            let splits = matches!(pids, PidEntry::Split);
+            let user = if splits && has_user { USER } else { 0 };
+            let plan = plan::hook(kind, index, hook, pids.joined(own) | user);
             let slots = SlotTable {
                 target,
                 input,
                 ..SlotTable::default()
             };
-            attend(&plan, slots, namespaces, Inside::default(), hook)
+            attend(&plan, slots, pids, Inside::default(), hook)
         }
     };
     ended.map_err(|why| {
@@ -192,6 +197,7 @@ fn run(
 fn confinement<'a>(
     process: &'a spec::Process<'a>,
     spec: &'a Spec<'a>,
+    pids: &PidEntry,
     inside: Inside<'a>,
 ) -> Result<(Exec<'a>, Vec<(usize, OwnedFd)>)> {
     let (mut cgroups, mut tasks) = (Vec::new(), Vec::new());
@@ -208,7 +214,7 @@ fn confinement<'a>(
     let exec = Exec {
         process,
         linux: spec.linux.as_ref(),
-        namespaces: namespaces_of(spec) & !PID | if user { USER } else { 0 },
+        namespaces: pids.joined(namespaces_of(spec)) | if user { USER } else { 0 },
         become_root: user,
         seccomp: inside.filter.map(|filter| without_agent(filter.program())),
         cgroups,
@@ -240,22 +246,20 @@ pub(crate) fn v1_leaves(group: &Group) -> Vec<(usize, &'static str)> {
 fn attend(
     plan: &Plan<'_>,
     slots: SlotTable,
-    namespaces: u64,
+    pids: PidEntry,
     inside: Inside<'_>,
     hook: &Hook<'_>,
 ) -> Result<()> {
-    let joined = match &slots.target {
-        Some(target) if namespaces & PID != 0 => Some(PidNamespace::enter(target)?),
-        _ => None,
-    };
     let entry = inside.group.map(Group::entry).transpose()?;
     let how = Spawn {
         cgroup: entry.as_ref().and_then(|entry| entry.into),
+        with_socket: matches!(pids, PidEntry::Split),
         ..Spawn::default()
     };
     let spawned = spawn(plan, &slots, &how);
-    drop(joined);
-    let spawned = spawned?;
+    drop(pids);
+    let mut spawned = spawned?;
+    split::follow(&mut spawned)?;
     drop(slots);
     let path = hook.path.as_str();
     let failed = |why: alloc::string::String| Err(Error::new(Kind::BadConfig, why));

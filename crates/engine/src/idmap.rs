@@ -8,11 +8,12 @@ use plan::{Answer, ChildAct, Launch, Origin, Plan, Slot, Step};
 use spec::{IdMap, Linux, Place, Spec};
 use sys::error::OnCall;
 use sys::rustix::fs::OFlags;
-use sys::rustix::process::Signal;
-use sys::{OwnedFd, file, process, socket};
+use sys::rustix::process::{Signal, getegid};
+use sys::{Errno, OwnedFd, file, process, socket};
 
 use crate::error::{Error, Kind, Result};
 use crate::launching::{SlotTable, Spawn, spawn};
+use crate::mapping_program;
 
 const CLONE_NEWUSER: u64 = 0x1000_0000;
 
@@ -66,14 +67,36 @@ fn write_one(pid: u32, name: &str, maps: &[IdMap], field: &'static str) -> Resul
     for map in maps {
         text.push_str(&format!("{} {} {}\n", map.container, map.host, map.size));
     }
-    let written = file::write_kernel(&format!("/proc/{pid}/{name}"), text.as_bytes());
+    let path = format!("/proc/{pid}/{name}");
+    let written = match file::write_kernel(&path, text.as_bytes()) {
+        Err(error) if error.errno == Errno::PERM => {
+            rootless_map(pid, name, maps, &path, text.as_bytes())
+        }
+        other => other.map_err(Error::from),
+    };
     written.map_err(|error| {
-        let error = Error::from(error).at(&format!("config.json: {}", Place::field(field)));
+        let error = error.at(&format!("config.json: {}", Place::field(field)));
         if text.len() >= MAP_BYTES {
             return error.hint("the kernel takes a map as a text of less than 4096 bytes");
         }
         error
     })
+}
+
+/// An ordinary user writes a map of the own id alone, for groups once the right to set them is given up;
+/// for ranges there are shadow's programs.
+fn rootless_map(pid: u32, name: &str, maps: &[IdMap], path: &str, text: &[u8]) -> Result<()> {
+    if name == "gid_map" && maps.len() == 1 && maps[0].size == 1 {
+        if maps[0].host == getegid().as_raw() {
+            file::write_kernel(&format!("/proc/{pid}/setgroups"), b"deny")?;
+            return Ok(file::write_kernel(path, text)?);
+        }
+    }
+    let program = match name {
+        "uid_map" => "newuidmap",
+        _ => "newgidmap",
+    };
+    mapping_program::run(program, pid, maps)
 }
 
 /// A user namespace with these maps and no process in it: a process is started in one, and ended once

@@ -22,7 +22,7 @@ use crate::prepare::Prepared;
 use crate::record::{CgroupRecord, Record, Status};
 use crate::report::{self, Report};
 use crate::state_dir::{START_SOCKET, StateDir};
-use crate::{child_program, hooks, idmap, teardown};
+use crate::{child_program, hooks, idmap, rootless, teardown};
 
 /// The cgroup below which loaded device programs are kept for the next container.
 const PROGRAMS: &str = "/stockade";
@@ -37,6 +37,7 @@ pub(crate) struct SlotTable {
     pub mount_trees: Vec<(usize, OwnedFd)>,
     pub target: Option<OwnedFd>,
     pub input: Option<OwnedFd>,
+    pub errors: Option<OwnedFd>,
 }
 
 impl SlotTable {
@@ -47,6 +48,7 @@ impl SlotTable {
             Slot::Namespace(n) => self.namespaces.get(n),
             Slot::Target => self.target.as_ref(),
             Slot::Input => self.input.as_ref(),
+            Slot::Errors => self.errors.as_ref(),
             Slot::Tasks(n) => numbered(&self.tasks, n).map(|at| &self.tasks[at].1),
             Slot::StartSocket => self.start_socket.as_ref(),
             Slot::RootTree => self.root_tree.as_ref(),
@@ -62,6 +64,7 @@ impl SlotTable {
             &self.root_tree,
             &self.target,
             &self.input,
+            &self.errors,
         ];
         let single = single.into_iter().filter_map(Option::as_ref);
         self.namespaces
@@ -135,6 +138,8 @@ pub(crate) struct Launching<'p, 'a> {
     pub slots: SlotTable,
     pub spawned: Option<Spawned>,
     pub terminal: Option<OwnedFd>,
+    /// Whether it was a cgroup that could not be made.
+    pub denied: bool,
     owners: Option<OwnedFd>,
     unanswered: bool,
     answered: usize,
@@ -151,6 +156,7 @@ impl<'p, 'a> Launching<'p, 'a> {
             slots: SlotTable::default(),
             spawned: None,
             terminal: None,
+            denied: false,
             owners: None,
             unanswered: false,
             answered: 0,
@@ -273,6 +279,7 @@ impl<'p, 'a> Launching<'p, 'a> {
             Err(error) => {
                 // Nothing of it is ours: another container may be in there.
                 self.record.cgroups.clear();
+                self.denied = true;
                 return Err(error.into());
             }
         }
@@ -280,15 +287,30 @@ impl<'p, 'a> Launching<'p, 'a> {
     }
 
     fn set_cgroup(&mut self, setting: usize) -> Result<()> {
-        if let Some(group) = &self.group {
-            group.apply(&self.prepared.cgroup.settings[setting..=setting])?;
+        let Some(group) = &self.group else {
+            return Ok(());
+        };
+        let setting = &self.prepared.cgroup.settings[setting];
+        let applied = group.apply(core::slice::from_ref(setting));
+        if setting.is_device_rule() {
+            return self.unless_spared(applied.map_err(Error::from));
         }
-        Ok(())
+        Ok(applied?)
+    }
+
+    /// A device policy takes rights of the host's root. Who has none may make no device node either, so
+    /// that every runtime does without.
+    fn unless_spared(&self, done: Result<()>) -> Result<()> {
+        match done {
+            Err(error) if rootless::is_denied(&error) && self.prepared.rootless.holds() => Ok(()),
+            done => done,
+        }
     }
 
     fn device_policy(&mut self) -> Result<()> {
         if let Some(group) = &self.group {
-            group.restrict_devices_from(self.prepared.cgroup, PROGRAMS)?;
+            let done = group.restrict_devices_from(self.prepared.cgroup, PROGRAMS);
+            return self.unless_spared(done.map_err(Error::from));
         }
         Ok(())
     }

@@ -20,11 +20,15 @@ mod hooks;
 mod idmap;
 mod launching;
 mod list;
+mod mapping_program;
 mod options;
 mod prepare;
+mod processes;
 mod record;
 mod report;
+mod rootless;
 mod seccomp_cache;
+mod split;
 mod start;
 mod state_dir;
 mod teardown;
@@ -35,6 +39,7 @@ pub use exec::{ExecOptions, Executed};
 pub use options::{Options, Terminal};
 pub use plan;
 pub use record::{Record, Status};
+pub use rootless::Rootless;
 pub use state_dir::StateDir;
 
 use alloc::string::String;
@@ -44,4 +49,16 @@ use alloc::string::String;
 pub struct Engine {
     /// The state directory, absolute; each container is a directory in it.
     pub state_root: String,
+    /// Whether cgroups that may not be made are done without.
+    pub rootless: Rootless,
+}
+
+impl Engine {
+    /// States below `state_root`, which is absolute.
+    pub fn new(state_root: impl Into<String>) -> Self {
+        Self {
+            state_root: state_root.into(),
+            rootless: Rootless::Auto,
+        }
+    }
 }

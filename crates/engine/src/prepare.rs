@@ -10,7 +10,7 @@ use spec::{Place, Resources};
 use crate::error::{Error, Kind, Result};
 use crate::options::{Options, Terminal};
 use crate::seccomp_cache::{self, Filter};
-use crate::{Engine, facts};
+use crate::{Engine, Rootless, facts};
 
 /// A plan and what it refers to, for as long as it is used.
 pub(crate) struct Prepared<'p, 'a> {
@@ -22,6 +22,17 @@ pub(crate) struct Prepared<'p, 'a> {
     pub filter: Option<&'p Filter>,
     /// Where the steps come from.
     pub options: &'p Options<'a>,
+    /// See [`Engine::rootless`].
+    pub rootless: Rootless,
+}
+
+/// Which of its cgroups a container is to have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cgroups {
+    /// All that its configuration comes to.
+    All,
+    /// Those of them that this process may make.
+    Permitted,
 }
 
 impl Engine {
@@ -30,6 +41,7 @@ impl Engine {
         &self,
         options: &Options<'_>,
         what: Act,
+        cgroups: Cgroups,
         act: impl FnOnce(&Prepared<'_, '_>) -> Result<T>,
     ) -> Result<T> {
         check(options)?;
@@ -42,23 +54,35 @@ impl Engine {
         let request = cgroup::Request {
             path: &path,
             shared: path.matches('/').count().saturating_sub(1),
+            beside_own: self.rootless.beside_own() && !is_absolute(options),
             resources,
             counted: counted(options),
         };
-        let layout = Layout::find(cgroup::wanted(&request))?;
-        let lowered = cgroup::lower(&request, &layout)?;
+        let lowered = match lower(&request, cgroups)? {
+            Some(lowered) => lowered,
+            None if self.spares_cgroups(options) => Lowered::default(),
+            None => cgroup::lower(&request, &Layout::default())?,
+        };
         let filter = match linux.and_then(|linux| linux.seccomp.as_ref()) {
             Some(profile) => Some(seccomp_cache::program(&self.state_root, profile)?),
             None => None,
         };
         let request = plan_request(options, what, &lowered, filter.as_ref());
-        let plan = plan::plan(&request, &facts::find()?)?;
+        let plan = plan::plan(&request, &facts::find(options.spec)?)?;
         act(&Prepared {
             plan: &plan,
             cgroup: &lowered,
             filter: filter.as_ref(),
             options,
+            rootless: self.rootless,
         })
+    }
+}
+
+impl Engine {
+    /// Whether cgroups that may not be made are done without: nobody has asked for them by a path.
+    pub(crate) fn spares_cgroups(&self, options: &Options<'_>) -> bool {
+        asked_path(options).is_none() && self.rootless.holds()
     }
 }
 
@@ -84,13 +108,36 @@ fn counted(options: &Options<'_>) -> Controllers {
         .fold(Controllers::NONE, Controllers::with)
 }
 
+/// None where this host has no cgroups, and none are needed for a limit.
+fn lower<'r>(request: &cgroup::Request<'r, '_>, cgroups: Cgroups) -> Result<Option<Lowered<'r>>> {
+    let wanted = cgroup::wanted(request);
+    let layout = if request.beside_own {
+        Layout::find_with_own(wanted)?
+    } else {
+        Layout::find(wanted)?
+    };
+    if layout.mode() == cgroup::Mode::Absent && wanted.is_empty() {
+        return Ok(None);
+    }
+    let mut lowered = cgroup::lower(request, &layout)?;
+    if cgroups == Cgroups::Permitted {
+        lowered.keep_permitted()?;
+    }
+    Ok(Some(lowered))
+}
+
+fn asked_path<'a>(options: &Options<'a>) -> Option<&'a str> {
+    let linux = options.spec.linux.as_ref();
+    let asked = linux.and_then(|linux| linux.cgroups_path.as_deref());
+    asked.filter(|path| !path.is_empty())
+}
+
+fn is_absolute(options: &Options<'_>) -> bool {
+    asked_path(options).is_some_and(|path| path.starts_with('/'))
+}
+
 fn cgroup_path(options: &Options<'_>) -> Result<String> {
-    let asked = options
-        .spec
-        .linux
-        .as_ref()
-        .and_then(|linux| linux.cgroups_path.as_deref());
-    let asked = asked.filter(|path| !path.is_empty());
+    let asked = asked_path(options);
     let place = Place::field("linux.cgroupsPath");
     if asked.is_some_and(|path| path.contains(':')) {
         let what =

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use engine::{Error, Kind, Result};
 use sys::file;
 use sys::rustix::fs::{CWD, Mode, OFlags, openat};
-use sys::rustix::process::getcwd;
+use sys::rustix::process::{getcwd, getegid, geteuid};
 
 use crate::Success;
 use crate::arguments::Arguments;
@@ -52,16 +52,11 @@ pub(crate) fn absolute(path: &str) -> Result<String> {
 
 /// `spec`: writes a default configuration.
 pub(crate) fn write_spec(arguments: &mut Arguments<'_>) -> Result<Success> {
-    let mut bundle = ".";
+    let (mut bundle, mut rootless) = (".", false);
     arguments.parse("spec", 0..=0, |arguments, option| {
         match option.name {
             "bundle" | "b" => bundle = arguments.value(option)?,
-            "rootless" => {
-                return Err(Error::new(
-                    Kind::Unsupported,
-                    "spec --rootless: not supported yet",
-                ));
-            }
+            "rootless" => rootless = arguments.switch(option)?,
             _ => return Ok(false),
         }
         Ok(true)
@@ -74,6 +69,10 @@ pub(crate) fn write_spec(arguments: &mut Arguments<'_>) -> Result<Success> {
         }
         sys::Error::new("open", &path, errno).into()
     })?;
-    file::write_all(&file, &spec::default_spec().to_json_pretty(), &path)?;
+    let mut spec = spec::default_spec();
+    if rootless {
+        spec::make_rootless(&mut spec, geteuid().as_raw(), getegid().as_raw());
+    }
+    file::write_all(&file, &spec.to_json_pretty(), &path)?;
     Ok(Success::default())
 }

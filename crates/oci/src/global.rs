@@ -3,7 +3,7 @@
 use alloc::format;
 use alloc::string::String;
 
-use engine::{Engine, Error, Kind, Result};
+use engine::{Engine, Error, Kind, Result, Rootless};
 
 use crate::arguments::Arguments;
 use crate::usage;
@@ -19,11 +19,8 @@ pub(crate) struct Global<'a> {
 }
 
 pub(crate) fn parse<'a>(arguments: &mut Arguments<'a>) -> Result<Global<'a>> {
-    let engine = Engine {
-        state_root: String::from("/run/stockade"),
-    };
     let mut global = Global {
-        engine,
+        engine: Engine::new(String::new()),
         log: None,
         log_json: false,
         page: None,
@@ -35,7 +32,10 @@ pub(crate) fn parse<'a>(arguments: &mut Arguments<'a>) -> Result<Global<'a>> {
                 if !root.starts_with('/') {
                     return Err(usage(format!("--root: {root:?} is not absolute")));
                 }
-                global.engine.state_root = String::from(root.trim_end_matches('/'));
+                global.engine.state_root = match root.trim_end_matches('/') {
+                    "" => String::from("/"),
+                    root => String::from(root),
+                };
             }
             "log" => global.log = Some(arguments.value(option)?),
             "log-format" => {
@@ -58,13 +58,7 @@ pub(crate) fn parse<'a>(arguments: &mut Arguments<'a>) -> Result<Global<'a>> {
                     ));
                 }
             }
-            "rootless" => match arguments.value(option)? {
-                "auto" | "false" => {}
-                other => {
-                    let message = format!("--rootless {other}: not supported yet");
-                    return Err(Error::new(Kind::Unsupported, message));
-                }
-            },
+            "rootless" => global.engine.rootless = rootless(arguments.value(option)?)?,
             "cgroup-manager" => match arguments.value(option)? {
                 "cgroupfs" => {}
                 other => {
@@ -78,7 +72,22 @@ pub(crate) fn parse<'a>(arguments: &mut Arguments<'a>) -> Result<Global<'a>> {
             name => return Err(usage(format!("unknown option --{name}"))),
         }
     }
+    if global.engine.state_root.is_empty() {
+        global.engine.state_root = Engine::default_state_root("/run/stockade", "stockade");
+    }
     Ok(global)
+}
+
+/// The three words that runc takes, and what else its flag parser takes for a boolean.
+fn rootless(text: &str) -> Result<Rootless> {
+    match text {
+        "auto" => Ok(Rootless::Auto),
+        "true" | "1" | "t" | "T" | "TRUE" | "True" => Ok(Rootless::Yes),
+        "false" | "0" | "f" | "F" | "FALSE" | "False" => Ok(Rootless::No),
+        other => Err(usage(format!(
+            "--rootless: {other:?} is neither auto nor true nor false"
+        ))),
+    }
 }
 
 /// The lines that `--version` prints.

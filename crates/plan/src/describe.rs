@@ -258,8 +258,12 @@ impl fmt::Display for ChildAct<'_> {
                 major,
                 minor,
                 mode,
+                bound,
                 ..
             } => {
+                if *bound {
+                    return write!(f, "bind the host's device {path} {major}:{minor}");
+                }
                 write!(
                     f,
                     "make device {path} {major}:{minor} mode {:o}",
@@ -292,7 +296,9 @@ impl ChildAct<'_> {
             Self::IoPriority { class, .. } => write!(f, "set I/O priority {class}"),
             Self::Affinity { list, .. } => write!(f, "run on CPUs {list}"),
             Self::MemoryPolicy { name, .. } => write!(f, "set memory policy {name}"),
-            Self::Input => f.write_str("read the state on standard input"),
+            Self::Stream { number: 0, .. } => f.write_str("read the state on standard input"),
+            Self::Stream { .. } => f.write_str("keep what is complained of"),
+            Self::Split => f.write_str("go on in the pid namespace, as another process"),
             Self::Session => f.write_str("lead a new session"),
             Self::Keyring { name } => write!(f, "join new session keyring {name}"),
             Self::Bounding { keep } => write!(f, "limit capabilities for ever to {:#x}", keep.0),

@@ -101,7 +101,7 @@ impl Encoder<'_, '_> {
         ];
         Op {
             flags: new.op_flags,
-            n: [new.flags, 0, 0],
+            n: [new.flags, pair(new.host_attributes), 0],
             s,
             ..op(code)
         }
@@ -204,10 +204,15 @@ impl Encoder<'_, '_> {
                 minor,
                 uid,
                 gid,
+                bound,
             } => {
                 let owner = u64::from(*uid) << 32 | u64::from(*gid);
                 let n = [u64::from(*mode), device(*major, *minor), owner];
-                self.on_target(numbers(Code::Node, n), path)
+                let base = Op {
+                    flags: u32::from(*bound),
+                    ..numbers(Code::Node, n)
+                };
+                self.on_target(base, path)
             }
             ChildAct::Link { path, text } => {
                 let s = [
@@ -301,7 +306,10 @@ impl Encoder<'_, '_> {
                 }
             }
             ChildAct::Session => op(Code::Session),
-            ChildAct::Input => numbers(Code::Input, [self.slot(Slot::Input), 0, 0]),
+            ChildAct::Stream { slot, number } => {
+                numbers(Code::Input, [self.slot(*slot), u64::from(*number), 0])
+            }
+            ChildAct::Split => op(Code::Split),
             ChildAct::Keyring { name } => self.one_text(Code::Keyring, name),
             ChildAct::WorkDir { path, make } => Op {
                 flags: u32::from(*make),

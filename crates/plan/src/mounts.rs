@@ -35,6 +35,9 @@ const DEFAULT_DEVICES: [(&str, u32, u32); 6] = [
     ("/dev/tty", 5, 0),
 ];
 
+const S_IFMT: u32 = 0o170_000;
+const S_IFIFO: u32 = 0o010_000;
+
 const DEFAULT_LINKS: [(&str, &str); 5] = [
     ("/dev/fd", "/proc/self/fd"),
     ("/dev/stdin", "/proc/self/fd/0"),
@@ -149,7 +152,8 @@ fn add_new<'a>(
         target: target(mount),
         flags: mount_flags(options.attributes, options.superblock.set),
         data: options.joined_data().unwrap_or_default(),
-        op_flags: op_flags(mount),
+        op_flags: op_flags(mount) | host_instead(kind, mount),
+        host_attributes: pack(options.attributes),
     };
     if options.copy_up && kind != "tmpfs" {
         let what = "`tmpcopyup` is for a mount of type tmpfs";
@@ -162,6 +166,13 @@ fn add_new<'a>(
     };
     order.child(Origin::Config(place), act);
     Ok(())
+}
+
+/// Whoever owns not the network namespace, as a user namespace with the host's network, gets no sysfs of
+/// its own; the host's shows the same network.
+fn host_instead(kind: &str, mount: &Mount<'_>) -> u32 {
+    let own = kind == "sysfs" && target(mount).trim_end_matches('/') == "/sys";
+    if own { flag::HOST_INSTEAD } else { 0 }
 }
 
 fn pack(attributes: Attributes) -> (u32, u32) {
@@ -202,7 +213,7 @@ fn add_bind<'a>(
     let own_maps = !mount.uid_mappings.is_empty();
     let owners = options.idmap.or(own_maps.then_some(Depth::One));
     let shared = order.shares_mounts() && asks_for_sharing(options);
-    let copied = owners.is_some() || order.in_user_namespace();
+    let copied = owners.is_some() || order.opens_trees();
     if copied {
         let copy = Copied {
             path: String::from(&*path),
@@ -315,6 +326,7 @@ fn add_cgroup<'a>(
             flags,
             data,
             op_flags: 0,
+            host_attributes: (0, 0),
         })
     };
     if only_v2 {
@@ -366,6 +378,7 @@ fn cgroup_directory<'a>(mount: &'a Mount<'a>, flags: u64) -> ChildAct<'a> {
         flags,
         data: String::from("mode=755,size=64k"),
         op_flags: 0,
+        host_attributes: (0, 0),
     })
 }
 
@@ -408,10 +421,9 @@ fn bind_cgroup<'a>(
         })
     };
     let leaves = &order.request.cgroup.leaves;
-    if only_v2 {
-        if let Some(leaf) = leaves.first() {
-            order.child(Origin::Config(place), bind(leaf.dir(), target(mount)));
-        }
+    // One that has no cgroup of its own, because its runtime may make none, sees none.
+    if let (true, Some(leaf)) = (only_v2, leaves.first()) {
+        order.child(Origin::Config(place), bind(leaf.dir(), target(mount)));
         return Ok(());
     }
     order.child(Origin::Config(place), cgroup_directory(mount, flags & !1));
@@ -460,7 +472,7 @@ fn device_node<'a>(
     let kind = match device.kind {
         DeviceType::Char | DeviceType::Unbuffered => 0o020_000,
         DeviceType::Block => 0o060_000,
-        DeviceType::Fifo => 0o010_000,
+        DeviceType::Fifo => S_IFIFO,
     };
     if device.path.starts_with("/proc/") || device.path.starts_with("/sys/") {
         return Err(Error::bad(
@@ -479,7 +491,7 @@ fn device_node<'a>(
     ))
 }
 
-/// A user namespace may not make nodes; the host's are bound there.
+/// A user namespace may not make nodes of devices; the host's are bound there.
 fn node<'a>(
     order: &Order<'a, '_>,
     path: &'a str,
@@ -487,16 +499,6 @@ fn node<'a>(
     (major, minor): (u32, u32),
     (uid, gid): (u32, u32),
 ) -> ChildAct<'a> {
-    if order.in_user_namespace() {
-        return ChildAct::Bind(Bind {
-            source: Cow::Borrowed(path),
-            target: Cow::Borrowed(path),
-            tree: None,
-            attributes: (0, 0),
-            recursive_attributes: (0, 0),
-            op_flags: 0,
-        });
-    }
     ChildAct::Node {
         path: Cow::Borrowed(path),
         mode,
@@ -504,5 +506,6 @@ fn node<'a>(
         minor,
         uid,
         gid,
+        bound: order.in_user_namespace() && mode & S_IFMT != S_IFIFO,
     }
 }

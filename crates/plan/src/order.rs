@@ -33,6 +33,7 @@ pub(crate) const fn clone_flag(kind: NamespaceType) -> u64 {
 pub(crate) struct Order<'a, 'r> {
     pub(crate) request: &'r Request<'a>,
     pub(crate) linux: Option<&'a Linux<'a>>,
+    copies_mounts: bool,
     plan: Plan<'a>,
 }
 
@@ -44,9 +45,11 @@ pub fn plan<'a>(request: &Request<'a>, facts: &Facts) -> Result<Plan<'a>, Error>
     let mut order = Order {
         request,
         linux: request.spec.linux.as_ref(),
+        copies_mounts: facts.copies_mounts,
         plan: Plan::default(),
     };
     refuse_unbuilt(&order)?;
+    check_user_namespace(&order, facts)?;
     process::check_capabilities(&order, facts)?;
     order.host_before_launch();
     let launch = namespaces::add(&mut order, facts);
@@ -128,6 +131,16 @@ fn refuse_unbuilt(order: &Order<'_, '_>) -> Result<(), Error> {
     Ok(())
 }
 
+/// Who is not root makes namespaces in a user namespace only.
+fn check_user_namespace(order: &Order<'_, '_>, facts: &Facts) -> Result<(), Error> {
+    if facts.administers || order.namespaced(NamespaceType::User) {
+        return Ok(());
+    }
+    let what = "rootless container requires user namespaces: this process has no CAP_SYS_ADMIN";
+    Err(Error::unsupported(Place::field("linux.namespaces"), what)
+        .hint("`spec --rootless` writes a configuration with one, and with maps for the user"))
+}
+
 impl<'a> Order<'a, '_> {
     pub(crate) fn child(&mut self, origin: Origin, act: ChildAct<'a>) {
         self.plan.child.push(Step { origin, act });
@@ -161,6 +174,12 @@ impl<'a> Order<'a, '_> {
         self.namespaced(NamespaceType::User)
     }
 
+    /// Whether the runtime opens for the child what root of its user namespace may not reach. A runtime
+    /// that may not is an ordinary user's, and the child reaches what that user does.
+    pub(crate) fn opens_trees(&self) -> bool {
+        self.in_user_namespace() && self.copies_mounts
+    }
+
     /// Whether mounts that ask for it stay peers of the host's, so that events go both ways.
     pub(crate) fn shares_mounts(&self) -> bool {
         let given = self.linux.and_then(|linux| linux.rootfs_propagation);
@@ -187,7 +206,7 @@ impl<'a> Order<'a, '_> {
             }
         };
         let translated = self.request.translate_root;
-        if translated || self.in_user_namespace() {
+        if translated || self.opens_trees() {
             let root = Origin::Config(Place::field("root.path"));
             let act = HostAct::CopyMount(Copied {
                 path,
@@ -270,7 +289,7 @@ impl<'a> Order<'a, '_> {
                 "there is no mount namespace to mount in",
             ));
         }
-        let opened = self.request.translate_root || self.in_user_namespace();
+        let opened = self.request.translate_root || self.opens_trees();
         let tree = opened.then_some(Slot::RootTree);
         let act = match &self.request.root {
             Root::Directory(path) => ChildAct::Root {

@@ -12,6 +12,9 @@ use crate::order::Order;
 use crate::request::{Act, Exec, Facts, Program};
 use crate::step::{Answer, ChildAct, HookKind, Origin, Plan, Slot, Step, Text};
 
+/// Only a runtime that may not enter a pid namespace itself has its child join it.
+const PID: u64 = 0x2000_0000;
+
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// What the container's first process and a process of `exec` differ in.
@@ -286,7 +289,10 @@ pub(crate) fn confined_hook<'a>(
     let place = Place::item(kind.field(), index);
     child.push(Step {
         origin: Origin::Config(place),
-        act: ChildAct::Input,
+        act: ChildAct::Stream {
+            slot: Slot::Input,
+            number: 0,
+        },
     });
     join(&mut child, exec);
     let command = Command::hook(place, hook);
@@ -315,6 +321,9 @@ fn join<'a>(steps: &mut Steps<'a>, exec: &Exec<'a>) {
             slot: Slot::Target,
             types: exec.namespaces,
         });
+    }
+    if exec.namespaces & PID != 0 {
+        push(ChildAct::Split);
     }
     if exec.become_root {
         push(ChildAct::BecomeRoot { uid: 0, gid: 0 });

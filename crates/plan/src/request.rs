@@ -115,4 +115,9 @@ pub struct Exec<'a> {
 pub struct Facts {
     /// The capabilities that the runtime itself may use: it can give no others.
     pub permitted: spec::CapSet,
+    /// Whether it has CAP_SYS_ADMIN where it is: it may make namespaces without a user namespace.
+    pub administers: bool,
+    /// Whether it may copy mounts of its mount namespace. Looked at only for a container with a user
+    /// namespace.
+    pub copies_mounts: bool,
 }

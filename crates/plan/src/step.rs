@@ -192,6 +192,8 @@ pub enum Slot {
     Target,
     /// What a hook reads.
     Input,
+    /// Where a program's complaints go.
+    Errors,
     /// The v1 `tasks` file of the cgroup in hierarchy `n`.
     Tasks(usize),
     /// The socket where `start` says the word.
@@ -269,6 +271,7 @@ pub enum ChildAct<'a> {
         minor: u32,
         uid: u32,
         gid: u32,
+        bound: bool,
     },
     Link {
         path: Text<'a>,
@@ -334,7 +337,11 @@ pub enum ChildAct<'a> {
         nodes: Vec<u8>,
         name: &'static str,
     },
-    Input,
+    Stream {
+        slot: Slot,
+        number: u32,
+    },
+    Split,
     Session,
     Keyring {
         name: String,
@@ -400,6 +407,8 @@ pub struct NewMount<'a> {
     pub data: String,
     /// [`child::op::flag`]s.
     pub op_flags: u32,
+    /// `MOUNT_ATTR_…` to set and to clear on the host's mounts, where they are bound instead.
+    pub host_attributes: (u32, u32),
 }
 
 /// A bind mount.

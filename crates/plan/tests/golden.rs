@@ -129,6 +129,8 @@ fn check(name: &str, config: &Value, layout: &Layout, change: impl FnOnce(&mut R
     change(&mut request);
     let facts = Facts {
         permitted: CapSet(u64::MAX),
+        administers: true,
+        copies_mounts: true,
     };
     compare(name, &text(&plan::plan(&request, &facts).expect("a plan")));
 }

@@ -23,6 +23,7 @@ mod place;
 pub mod process;
 pub mod ranges;
 pub mod resources;
+mod rootless;
 pub mod seccomp;
 pub mod state;
 mod strict;
@@ -49,5 +50,6 @@ pub use resources::{
     Access, BlockIo, Cpu, DeviceRule, DeviceRuleType, HugepageLimit, InterfacePriority, Memory,
     Network, Pids, Rdma, Resources, ThrottleDevice, WeightDevice,
 };
+pub use rootless::make_rootless;
 pub use state::{OCI_VERSION, ProcessState, State, Status};
 pub use text::Str;

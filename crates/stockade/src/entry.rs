@@ -60,6 +60,8 @@ extern "C" fn main(_count: i32, _words: *const *const c_char) -> i32 {
 
 /// Runs an OCI command to the process's end, or returns for all others.
 unsafe extern "C" fn early(stack: *const usize) {
+    // SAFETY: it is the kernel's initial stack.
+    unsafe { sys::initial::remember(stack) };
     // SAFETY: the kernel puts argc and argc pointers to texts there, which live as long as the process.
     let words = unsafe { first_words(stack) };
     let kind = kind(&words);

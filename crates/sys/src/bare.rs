@@ -212,6 +212,7 @@ pub mod errno {
     pub const EACCES: i32 = 13;
     pub const EEXIST: i32 = 17;
     pub const EXDEV: i32 = 18;
+    pub const ENODEV: i32 = 19;
     pub const ENOTDIR: i32 = 20;
     pub const EINVAL: i32 = 22;
     pub const EROFS: i32 = 30;

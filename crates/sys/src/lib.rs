@@ -9,6 +9,7 @@ pub mod bpf;
 pub mod error;
 pub mod file;
 pub mod heap;
+pub mod initial;
 pub mod launch;
 pub mod mount;
 pub mod namespace;

@@ -1,11 +1,18 @@
 //! Namespaces that the runtime itself enters for a moment.
 
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::OFlags;
+use rustix::fs::{OFlags, stat};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use crate::error::{OnCall, Result};
 use crate::file;
+
+/// Whether this process is in a user namespace that is not the host's first one. The first one has a
+/// fixed inode number (`PROC_USER_INIT_INO` of `linux/proc_ns.h`).
+pub fn in_user_namespace() -> bool {
+    const INITIAL: u64 = 0xefff_fffd;
+    stat("/proc/self/ns/user").is_ok_and(|found| found.st_ino != INITIAL)
+}
 
 /// While this lives, processes that this thread starts are born in another pid namespace.
 #[derive(Debug)]

@@ -26,8 +26,7 @@ use script::Script;
 
 /// Arguments: the script's descriptor and its length, in decimal.
 fn run(arguments: startup::Arguments) -> i32 {
-    const PR_SET_DUMPABLE: u64 = 4;
-    let _ = bare::prctl(PR_SET_DUMPABLE, 0, 0);
+    let _ = bare::prctl(steps::PR_SET_DUMPABLE, 0, 0);
     // What is made here gets the modes that the script says.
     bare::umask(0);
     let Some(fd) = arguments.get(1).and_then(decimal) else {

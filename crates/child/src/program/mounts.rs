@@ -151,8 +151,24 @@ impl Child {
             Err(errno::EROFS | errno::EACCES) if op.flags & flag::RETRY_READ_ONLY != 0 => {
                 bare::mount(source, c".", kind, op.n[0] | MS_RDONLY, data)?;
             }
+            Err(errno::EPERM) if op.flags & flag::HOST_INSTEAD != 0 => {
+                self.bind_of_host(op)?;
+            }
             other => other?,
         }
+        Ok(())
+    }
+
+    /// The working directory is the target. n1: attributes of the mounts.
+    #[inline(never)]
+    fn bind_of_host(&self, op: &Op) -> Step {
+        let path = self.script.text(op.s[2]);
+        let tree = bare::open_tree(AT_FDCWD, path, true).part(part::SOURCE)?;
+        set_attributes(tree, op.n[1], true)?;
+        let target = bare::openat(AT_FDCWD, c".", O_PATH | O_DIRECTORY, 0).part(part::TARGET)?;
+        bare::move_mount(tree, target)?;
+        bare::close(target);
+        bare::close(tree);
         Ok(())
     }
 
@@ -213,9 +229,17 @@ impl Child {
 
     fn node(&mut self, op: &Op) -> Step {
         let path = self.script.text(op.s[1]);
+        if op.flags & 1 != 0 {
+            return self.bind_node(path, op);
+        }
         let (dir, name) = self.root.parent(path).part(part::TARGET)?;
         match bare::mknodat(dir, name, op.n[0] as u32, op.n[1]) {
             Err(errno::EEXIST) => self.same_node(dir, name, op)?,
+            // Root of a user namespace makes no nodes of devices.
+            Err(errno::EPERM) => {
+                self.root.done_with(dir);
+                return self.bind_node(path, op);
+            }
             other => other?,
         }
         let (uid, gid) = ((op.n[2] >> 32) as u32, op.n[2] as u32);
@@ -226,13 +250,38 @@ impl Child {
         Ok(())
     }
 
+    /// Binds the host's node, which must be the one that was asked for. One that is there already is
+    /// left where it is the one.
+    #[inline(never)]
+    fn bind_node(&mut self, path: &CStr, op: &Op) -> Step {
+        let (dir, name) = self.root.parent(path).part(part::TARGET)?;
+        let there = self.same_node(dir, name, op);
+        self.root.done_with(dir);
+        if there.is_ok() {
+            return Ok(());
+        }
+        let tree = bare::open_tree(AT_FDCWD, path, false).part(part::SOURCE)?;
+        if !is_node(&bare::fstat(tree).part(part::SOURCE)?, op) {
+            return Err(Failure {
+                part: part::CHECK,
+                errno: errno::ENODEV,
+            });
+        }
+        let target = self.root.open_or_make(path, Make::File);
+        let target = target.part(part::TARGET)?;
+        self.check_not_in_proc(op, target, path)?;
+        bare::move_mount(tree, target)?;
+        bare::close(target);
+        bare::close(tree);
+        Ok(())
+    }
+
     /// A node that is there already must be the one that was asked for.
     fn same_node(&self, dir: Fd, name: &CStr, op: &Op) -> Step {
         let fd = bare::openat(dir, name, O_PATH | O_NOFOLLOW, 0).part(part::CHECK)?;
         let found = bare::fstat(fd).part(part::CHECK)?;
         bare::close(fd);
-        let same = found.mode & S_IFMT == op.n[0] as u32 & S_IFMT && found.device == op.n[1];
-        if same {
+        if is_node(&found, op) {
             Ok(())
         } else {
             Err(Failure {
@@ -376,6 +425,11 @@ impl Child {
 fn is_in_proc(path: &CStr) -> bool {
     let path = path.to_bytes();
     path == b"/proc" || path.starts_with(b"/proc/")
+}
+
+/// Whether a file is the node that a step asks for.
+fn is_node(found: &bare::Status, op: &Op) -> bool {
+    found.mode & S_IFMT == op.n[0] as u32 & S_IFMT && found.device == op.n[1]
 }
 
 fn set_attributes(tree: Fd, packed: u64, recursive: bool) -> Step {

@@ -40,7 +40,7 @@ impl Child {
             Code::Session => session(),
             Code::Keyring => self.keyring(op),
             Code::Bounding => drop_bounding(op.n[0]),
-            Code::Groups => bare::setgroups(bytes).map_err(Failure::from),
+            Code::Groups => self.set_groups(bytes),
             Code::User => set_user(op),
             Code::Capabilities => set_capabilities(op, bytes),
             Code::NoNewPrivileges => bare::prctl(PR_SET_NO_NEW_PRIVS, 1, 0)
@@ -82,6 +82,30 @@ impl Child {
         let written = bare::write(file, value);
         bare::close(file);
         written.map(drop).map_err(Failure::from)
+    }
+
+    /// A user namespace in which the right to set groups is denied keeps those of its maker, and can give
+    /// no others: the list must be empty then.
+    fn set_groups(&mut self, ids: &[u8]) -> Step {
+        match bare::setgroups(ids) {
+            Err(errno::EPERM) if ids.is_empty() && self.denies_groups() => Ok(()),
+            other => other.map_err(Failure::from),
+        }
+    }
+
+    #[inline(never)]
+    fn denies_groups(&mut self) -> bool {
+        if self.open_proc().is_err() {
+            return false;
+        }
+        let resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV;
+        let Ok(file) = bare::openat2(self.proc, c"self/setgroups", 0, 0, resolve) else {
+            return false;
+        };
+        let mut text = [0u8; 4];
+        let read = bare::read(file, &mut text);
+        bare::close(file);
+        read == Ok(4) && text == *b"deny"
     }
 
     /// The offsets of a time namespace can be set until a process is in it: execve enters it.

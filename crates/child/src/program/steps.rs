@@ -6,6 +6,9 @@ use crate::op::{Code, Op, Report, fault, part, request};
 use crate::payload::Found;
 use crate::script::Script;
 
+/// `linux/prctl.h`
+pub const PR_SET_DUMPABLE: u64 = 4;
+
 /// Why a step failed: the part of it, and the errno.
 pub struct Failure {
     /// See [`part`].
@@ -112,7 +115,8 @@ impl Child {
             Code::TimeOffsets => self.time_offsets(op)?,
             Code::EnterCgroup => bare::write(op.n[0] as Fd, b"0").map(drop)?,
             Code::BeBorn => self.be_born()?,
-            Code::Input => bare::dup_to(op.n[0] as Fd, 0)?,
+            Code::Input => bare::dup_to(op.n[0] as Fd, op.n[1] as Fd)?,
+            Code::Request if op.n[0] as u32 == request::ID_MAPS => self.ask_for_maps()?,
             Code::Request => self.request(op.n[0] as u32, None)?,
             Code::Propagation => bare::mount(None, c"/", None, op.n[0], None)?,
             Code::Root
@@ -148,6 +152,15 @@ impl Child {
         let what = request::BORN.to_ne_bytes();
         bare::send(self.script.header().socket, &what, Some(pidfd)).part(part::PARENT)?;
         bare::exit(0)
+    }
+
+    /// The files of a process that may not be dumped belong to root, and a parent that is an ordinary
+    /// user could not write its maps. There is nothing of the container yet that could look at it.
+    fn ask_for_maps(&self) -> Step {
+        bare::prctl(PR_SET_DUMPABLE, 1, 0)?;
+        let asked = self.request(request::ID_MAPS, None);
+        bare::prctl(PR_SET_DUMPABLE, 0, 0)?;
+        asked
     }
 
     /// Asks the parent and waits for its answer.
