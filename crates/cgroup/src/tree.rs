@@ -331,9 +331,23 @@ pub(crate) fn enable_controllers(leaf: &Leaf, dir: &OwnedFd) -> Result<()> {
     }
     for (end, _) in leaf.path.match_indices('/') {
         let parent = [&leaf.mount, &leaf.path[..end]].concat();
-        enable_in(&parent, &line)?;
+        match enable_in(&parent, &line) {
+            // Whoever has delegated a cgroup has enabled what is to be had there.
+            Err(error) if error.is(Errno::ACCESS) && enables(&parent, missing) => {}
+            done => done?,
+        }
     }
     Ok(())
+}
+
+/// Whether the children of a cgroup have these controllers.
+fn enables(parent: &str, controllers: Controllers) -> bool {
+    let list = sys::file::read_text(&[parent, "/cgroup.subtree_control"].concat());
+    list.is_ok_and(|list| {
+        controllers
+            .without(Controllers::parse(&list, ' '))
+            .is_empty()
+    })
 }
 
 fn enable_in(parent: &str, line: &str) -> Result<()> {

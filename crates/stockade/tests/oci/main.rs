@@ -15,6 +15,7 @@ mod killed;
 mod mounts;
 mod namespaces;
 mod privileges;
+mod rootless;
 mod settings;
 mod terminal;
 mod verbs;
