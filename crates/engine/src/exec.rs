@@ -206,13 +206,11 @@ fn meet(
         if message.len == 0 {
             return Ok(());
         }
-        if split::is_split(request) {
-            let (pid, pidfd) = split::successor(&executed.pidfd, message.descriptor)?;
-            executed.pid = pid.as_raw_nonzero().get().unsigned_abs();
-            executed.pidfd = pidfd;
-            continue;
-        }
-        if u32::from_ne_bytes(request) == Answer::Terminal.request() {
+        if split::is_born(request) {
+            let started = split::successor(&executed.pidfd, message.descriptor)?;
+            executed.pid = started.pid.as_raw_nonzero().get().unsigned_abs();
+            executed.pidfd = started.pidfd;
+        } else if u32::from_ne_bytes(request) == Answer::Terminal.request() {
             take_terminal(executed, options, message.descriptor)?;
         }
         socket::send(socket, &0i32.to_ne_bytes(), &[])?;

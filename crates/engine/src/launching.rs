@@ -22,7 +22,7 @@ use crate::prepare::Prepared;
 use crate::record::{CgroupRecord, Record, Status};
 use crate::report::{self, Report};
 use crate::state_dir::{START_SOCKET, StateDir};
-use crate::{child_program, hooks, idmap, rootless, teardown};
+use crate::{child_program, hooks, idmap, rootless, split, teardown};
 
 /// The cgroup below which loaded device programs are kept for the next container.
 const PROGRAMS: &str = "/stockade";
@@ -520,13 +520,11 @@ impl<'p, 'a> Launching<'p, 'a> {
 
     /// The first process has ended in favour of another, our child like itself.
     fn successor(&mut self, pidfd: Option<OwnedFd>) -> Result<()> {
-        let (Some(spawned), Some(pidfd)) = (&mut self.spawned, pidfd) else {
-            return Err(Error::new(Kind::Bug, "a successor without a descriptor"));
+        let Some(spawned) = &mut self.spawned else {
+            return Err(Error::new(Kind::Bug, "a successor of nobody"));
         };
-        let pid = process::number(&pidfd)?;
-        process::reap(&spawned.started.pidfd);
-        spawned.started = Started { pid, pidfd };
-        self.record.pid = pid.as_raw_nonzero().get().unsigned_abs();
+        spawned.started = split::successor(&spawned.started.pidfd, pidfd)?;
+        self.record.pid = spawned.started.pid.as_raw_nonzero().get().unsigned_abs();
         Ok(())
     }
 

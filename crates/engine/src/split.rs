@@ -2,14 +2,12 @@
 //!
 //! A pid namespace is entered by children alone. Root enters the container's for a moment and starts the
 //! child program there; an ordinary user has rights over it only inside the container's user namespace,
-//! so that the child program, once it is there, splits: see [`child::op::request::SPLIT`].
+//! so that the child program, once it is there, goes on as another process ([`plan::ChildAct::BeBorn`]).
 
-use alloc::format;
-
-use child::op::request;
+use plan::Answer;
+use sys::launch::Started;
 use sys::namespace::PidNamespace;
-use sys::rustix::process::Pid;
-use sys::{AsFd, AsRawFd, Errno, OwnedFd, file, process, socket};
+use sys::{AsFd, Errno, OwnedFd, process, socket};
 
 use crate::error::{Error, Kind, Result};
 use crate::launching::Spawned;
@@ -46,39 +44,29 @@ impl PidEntry {
     }
 }
 
-/// Whether a request says that the process has split.
-pub(crate) fn is_split(bytes: [u8; 4]) -> bool {
-    u32::from_ne_bytes(bytes) == request::SPLIT
+/// Whether a request says that another process goes on.
+pub(crate) fn is_born(bytes: [u8; 4]) -> bool {
+    u32::from_ne_bytes(bytes) == Answer::Born.request()
 }
 
-/// Waits for the process that goes on. One that ended before it split is left as it is.
+/// Waits for the process that goes on, and lets it. One that ended before it split is left as it is.
 pub(crate) fn follow(spawned: &mut Spawned) -> Result<()> {
     let Some(socket) = &spawned.socket else {
         return Ok(());
     };
     let mut bytes = [0u8; 4];
     let message = socket::receive(socket, &mut bytes)?;
-    if message.len == 4 && is_split(bytes) {
-        let (pid, pidfd) = successor(&spawned.started.pidfd, message.descriptor)?;
-        spawned.started.pid = pid;
-        spawned.started.pidfd = pidfd;
+    if message.len == 4 && is_born(bytes) {
+        spawned.started = successor(&spawned.started.pidfd, message.descriptor)?;
+        socket::send(socket, &0i32.to_ne_bytes(), &[])?;
     }
     Ok(())
 }
 
 /// The process that goes on, by its descriptor; the one that has split is reaped.
-pub(crate) fn successor(former: &OwnedFd, pidfd: Option<OwnedFd>) -> Result<(Pid, OwnedFd)> {
+pub(crate) fn successor(former: &OwnedFd, pidfd: Option<OwnedFd>) -> Result<Started> {
+    let pidfd = pidfd.ok_or_else(|| Error::new(Kind::Bug, "a successor without a descriptor"))?;
+    let pid = process::number(&pidfd)?;
     process::reap(former);
-    let pidfd = pidfd.ok_or_else(|| Error::new(Kind::Bug, "a process split without a word"))?;
-    Ok((pid_of(&pidfd)?, pidfd))
-}
-
-/// The number of a process, as our procfs has it (`/proc/PID/fdinfo`, pidfd_open(2)).
-fn pid_of(pidfd: &OwnedFd) -> Result<Pid> {
-    let path = format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd());
-    let text = file::read_text(&path)?;
-    let number = text.lines().find_map(|line| line.strip_prefix("Pid:"));
-    let pid = number.and_then(|number| number.trim().parse().ok());
-    pid.and_then(Pid::from_raw)
-        .ok_or_else(|| Error::new(Kind::Bug, format!("{path} names no process")))
+    Ok(Started { pid, pidfd })
 }

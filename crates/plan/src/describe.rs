@@ -298,7 +298,6 @@ impl ChildAct<'_> {
             Self::MemoryPolicy { name, .. } => write!(f, "set memory policy {name}"),
             Self::Stream { number: 0, .. } => f.write_str("read the state on standard input"),
             Self::Stream { .. } => f.write_str("keep what is complained of"),
-            Self::Split => f.write_str("go on in the pid namespace, as another process"),
             Self::Session => f.write_str("lead a new session"),
             Self::Keyring { name } => write!(f, "join new session keyring {name}"),
             Self::Bounding { keep } => write!(f, "limit capabilities for ever to {:#x}", keep.0),

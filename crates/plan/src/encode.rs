@@ -309,7 +309,6 @@ impl Encoder<'_, '_> {
             ChildAct::Stream { slot, number } => {
                 numbers(Code::Input, [self.slot(*slot), u64::from(*number), 0])
             }
-            ChildAct::Split => op(Code::Split),
             ChildAct::Keyring { name } => self.one_text(Code::Keyring, name),
             ChildAct::WorkDir { path, make } => Op {
                 flags: u32::from(*make),

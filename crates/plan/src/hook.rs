@@ -28,7 +28,7 @@ pub fn hook<'a>(kind: HookKind, index: usize, hook: &'a Hook<'a>, namespaces: u6
         });
     }
     if namespaces & PID != 0 {
-        push(ChildAct::Split);
+        push(ChildAct::BeBorn);
     }
     if namespaces & USER != 0 {
         push(ChildAct::BecomeRoot { uid: 0, gid: 0 });

@@ -323,7 +323,7 @@ fn join<'a>(steps: &mut Steps<'a>, exec: &Exec<'a>) {
         });
     }
     if exec.namespaces & PID != 0 {
-        push(ChildAct::Split);
+        push(ChildAct::BeBorn);
     }
     if exec.become_root {
         push(ChildAct::BecomeRoot { uid: 0, gid: 0 });

@@ -341,7 +341,6 @@ pub enum ChildAct<'a> {
         slot: Slot,
         number: u32,
     },
-    Split,
     Session,
     Keyring {
         name: String,

@@ -101,6 +101,7 @@ fn check(name: &str, config: &Value, layout: &Layout, change: impl FnOnce(&mut R
     let asked = CgroupRequest {
         path: "/stockade/box",
         shared: 1,
+        beside_own: false,
         resources: linux.resources.as_ref().unwrap_or(&none),
         counted: Controllers::NONE,
     };

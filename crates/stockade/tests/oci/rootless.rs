@@ -163,13 +163,17 @@ fn the_user_is_root_inside_and_nobody_else_is_there() {
     };
     user.bundle.config["root"]["readonly"] = json!(false);
     let script = "id -u; cat /proc/self/uid_map /proc/self/gid_map /proc/self/setgroups; \
-                  touch /made; ls -ld /dev/null; cat /proc/self/limits > /dev/null";
+                  touch /made; ls -ld /dev/null; ls -A /sys/fs/cgroup; mkdir /sys/fs/cgroup/x || echo sealed";
     user.bundle.sh(script);
     let ran = user.run().ok();
     let words: Vec<_> = ran.out.split_whitespace().collect();
     let own = USER.to_string();
     assert_eq!(words[..8], ["0", "0", &own, "1", "0", &own, "1", "deny"]);
     assert!(ran.out.contains("/dev/null"), "{ran:?}");
+    assert!(
+        ran.out.ends_with("/dev/null\nsealed\n"),
+        "no cgroup is seen: {ran:?}"
+    );
     let made = fs::metadata(user.bundle.below("rootfs/made")).unwrap();
     assert_eq!((made.uid(), made.gid()), (USER, USER));
     assert!(
