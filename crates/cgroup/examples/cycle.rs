@@ -37,6 +37,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let request = Request {
             path: &path,
             shared: 1,
+            beside_own: false,
             resources: &resources,
             counted: Controllers::NONE,
         };
