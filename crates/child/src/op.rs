@@ -2,7 +2,7 @@
 //! bytes that they refer to. Numbers are in the machine's own byte order: both ends are one machine.
 
 /// First word of every script; changes when the format does.
-pub const MAGIC: u32 = 0x534b_0001;
+pub const MAGIC: u32 = 0x534b_0002;
 
 /// Bytes somewhere in the script. Text is followed by a NUL that `len` does not count.
 #[repr(C)]
@@ -32,6 +32,10 @@ pub struct Header {
     pub fault_at: u32,
     /// What to do there: see [`fault`].
     pub fault: u32,
+    /// The seccomp listener's number and one more, once the child has it; see [`request::TAKE_LISTENER`].
+    pub listener: u32,
+    /// Not 0 once the parent has taken the listener.
+    pub taken: u32,
 }
 
 /// How far the child came, and what stopped it.
@@ -202,7 +206,7 @@ codes! {
     Capabilities = 43,
     /// PR_SET_NO_NEW_PRIVS.
     NoNewPrivileges = 44,
-    /// Load the seccomp program s0 with flags n0. flags bit 0: send the listener to the parent.
+    /// Load the seccomp program s0 with flags n0. flags bit 0: the parent gets the listener.
     Seccomp = 45,
     /// chdir(2) to s0 and check that the result is inside. flags bit 0: make it when missing.
     WorkDir = 46,
@@ -252,7 +256,8 @@ pub mod request {
     pub const MOUNTED: u32 = 2;
     /// Take the terminal's master, which this message carries.
     pub const TERMINAL: u32 = 3;
-    /// Take the seccomp listener, which this message carries.
+    /// Take the seccomp listener, which this message carries. Only for a parent that has declined
+    /// [`TAKE_LISTENER`]: the filter may not let this through.
     pub const LISTENER: u32 = 4;
     /// Everything but the payload's last steps is done.
     pub const READY: u32 = 5;
@@ -260,6 +265,9 @@ pub mod request {
     pub const NETWORK: u32 = 6;
     /// Set the clocks of my new time namespace.
     pub const CLOCKS: u32 = 8;
+    /// I am about to load a filter that has a listener: take it from me by its number, which the header is
+    /// going to have. Whoever cannot, declines with `EOPNOTSUPP`.
+    pub const TAKE_LISTENER: u32 = 9;
     /// Take my successor, whose pidfd this message carries.
     pub const BORN: u32 = 7;
 }

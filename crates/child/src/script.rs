@@ -106,6 +106,8 @@ impl Writer {
         out.extend_from_slice(&[0; 16]);
         out.extend_from_slice(&fault_at.to_ne_bytes());
         out.extend_from_slice(&fault.to_ne_bytes());
+        // The listener's two words.
+        out.extend_from_slice(&[0; 8]);
         for op in &self.ops {
             encode(op, &mut out);
         }

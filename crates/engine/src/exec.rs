@@ -14,7 +14,9 @@ use sys::{AsFd, Errno, OwnedFd, file, socket};
 
 use crate::error::{Error, Kind, Result};
 use crate::launching::{SlotTable, Spawn, Spawned, spawn};
+use crate::listener::Loading;
 use crate::options::Terminal;
+use crate::record::Record;
 use crate::report;
 use crate::split::{self, PidEntry};
 use crate::{Engine, hooks, seccomp_cache, teardown};
@@ -132,7 +134,12 @@ impl Engine {
             other => other?,
         };
         drop(pids);
-        follow(&plan, options, spawned, attend)
+        let agent = Agent {
+            spec: &spec,
+            record: &record,
+            status,
+        };
+        follow(&plan, options, spawned, &agent, attend)
     }
 }
 
@@ -163,10 +170,18 @@ fn own_user_namespace(spec: &Spec<'_>) -> bool {
     linux.is_some_and(|linux| linux.namespace(spec::NamespaceType::User).is_some())
 }
 
+/// What the agent of a filter is told of the container.
+struct Agent<'g, 'a> {
+    spec: &'g Spec<'a>,
+    record: &'g Record,
+    status: Status,
+}
+
 fn follow<T>(
     plan: &plan::Plan<'_>,
     options: &ExecOptions<'_>,
     spawned: Spawned,
+    agent: &Agent<'_, '_>,
     attend: impl FnOnce(&mut Executed<'_, '_>) -> Result<T>,
 ) -> Result<T> {
     let Spawned {
@@ -182,7 +197,9 @@ fn follow<T>(
         plan,
         script,
     };
-    let met = socket.map_or(Ok(()), |socket| meet(&mut executed, options, &socket));
+    let met = socket.map_or(Ok(()), |socket| {
+        meet(&mut executed, options, &socket, agent)
+    });
     let written = met
         .and_then(|()| executed.failure())
         .and_then(|()| write_pid(options, executed.pid));
@@ -199,6 +216,7 @@ fn meet(
     executed: &mut Executed<'_, '_>,
     options: &ExecOptions<'_>,
     socket: &OwnedFd,
+    agent: &Agent<'_, '_>,
 ) -> Result<()> {
     loop {
         let mut request = [0u8; 4];
@@ -206,11 +224,22 @@ fn meet(
         if message.len == 0 {
             return Ok(());
         }
+        let asked = u32::from_ne_bytes(request);
+        if asked == Answer::Listener.request() {
+            let loading = Loading {
+                pidfd: Some(&executed.pidfd),
+                pid: executed.pid,
+                script: &executed.script,
+                socket,
+            };
+            loading.hand_over(agent.spec, hooks::state(agent.record, agent.status))?;
+            continue;
+        }
         if split::is_born(request) {
             let started = split::successor(&executed.pidfd, message.descriptor)?;
             executed.pid = started.pid.as_raw_nonzero().get().unsigned_abs();
             executed.pidfd = started.pidfd;
-        } else if u32::from_ne_bytes(request) == Answer::Terminal.request() {
+        } else if asked == Answer::Terminal.request() {
             take_terminal(executed, options, message.descriptor)?;
         }
         socket::send(socket, &0i32.to_ne_bytes(), &[])?;

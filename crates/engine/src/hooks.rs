@@ -1,18 +1,16 @@
-//! Hooks, and the seccomp listener's agent: programs of others that are told of the container.
+//! Hooks: programs of others that are told of the container.
 
-use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::vec::Vec;
 
 use cgroup::Group;
 use plan::{Exec, HookKind, Plan, Program};
-use spec::state::{OCI_VERSION, ProcessState, SECCOMP_FD, State, Status};
+use spec::state::{OCI_VERSION, State, Status};
 use spec::{Hook, Spec, Str};
 use sys::error::OnCall;
 use sys::rustix::fs::{SeekFrom, seek};
-use sys::rustix::net::SocketType;
 use sys::rustix::process::Signal;
-use sys::{AsFd, OwnedFd, launch, process, socket};
+use sys::{AsFd, OwnedFd, launch, process};
 
 use crate::error::{Error, Kind, Result};
 use crate::launching::{Launching, SlotTable, Spawn, spawn};
@@ -276,31 +274,4 @@ fn attend(
         _ if ended.code() != 0 => failed(format!("{path}: exit status {}", ended.code())),
         _ => Ok(()),
     }
-}
-
-/// Hands the seccomp listener to the agent of `linux.seccomp.listenerPath`.
-pub(crate) fn send_listener(
-    launching: &Launching<'_, '_>,
-    listener: Option<OwnedFd>,
-) -> Result<()> {
-    let linux = launching.prepared.options.spec.linux.as_ref();
-    let Some(profile) = linux.and_then(|linux| linux.seccomp.as_ref()) else {
-        return Ok(());
-    };
-    let Some(path) = profile.listener_path.as_deref() else {
-        let message =
-            "config.json: linux.seccomp.listenerPath: missing, and an action is SCMP_ACT_NOTIFY";
-        return Err(Error::new(Kind::BadConfig, message.to_owned()));
-    };
-    let socket = socket::connect_to(path, SocketType::STREAM)
-        .map_err(|error| Error::from(error).at(&"config.json: linux.seccomp.listenerPath"))?;
-    let message = ProcessState {
-        oci_version: Str::new(OCI_VERSION),
-        fds: [Str::new(SECCOMP_FD)].into(),
-        pid: launching.record.pid,
-        metadata: profile.listener_metadata.as_deref().map(Str::new),
-        state: state(&launching.record, Status::Creating),
-    };
-    let descriptors: Vec<_> = listener.iter().map(|fd| fd.as_fd()).collect();
-    Ok(socket::send(&socket, &message.to_json(), &descriptors)?)
 }

@@ -18,6 +18,7 @@ use sys::{AsFd, AsRawFd, BorrowedFd, Errno, OwnedFd, file, process, socket};
 
 use crate::error::{Error, Kind, Result};
 use crate::fault::Fault;
+use crate::listener::Loading;
 use crate::prepare::Prepared;
 use crate::record::{CgroupRecord, Record, Status};
 use crate::report::{self, Report};
@@ -502,6 +503,9 @@ impl<'p, 'a> Launching<'p, 'a> {
                 format!("the child asked for something else than: {answer}"),
             ));
         }
+        if answer == Answer::Listener {
+            return self.listener();
+        }
         self.unanswered = true;
         match answer {
             Answer::IdMaps => {
@@ -513,9 +517,32 @@ impl<'p, 'a> Launching<'p, 'a> {
                 Ok(())
             }
             Answer::Born => self.successor(message.descriptor),
-            Answer::Listener => hooks::send_listener(self, message.descriptor),
-            Answer::Network | Answer::Clocks | Answer::Mounted | Answer::Ready => Ok(()),
+            _ => Ok(()),
         }
+    }
+
+    /// The child is about to load its filter; it is answered in between.
+    fn listener(&mut self) -> Result<()> {
+        let Some(Spawned {
+            socket: Some(socket),
+            started,
+            script,
+        }) = &self.spawned
+        else {
+            return Err(Error::new(Kind::Bug, "a listener without a process"));
+        };
+        let options = self.prepared.options;
+        let loading = Loading {
+            // The built-in init is not who loads the filter.
+            pidfd: (!options.init).then_some(&started.pidfd),
+            pid: self.record.pid,
+            script,
+            socket,
+        };
+        loading.hand_over(options.spec, hooks::state(&self.record, Status::Creating))?;
+        self.answered += 1;
+        self.watch_fault();
+        Ok(())
     }
 
     /// The first process has ended in favour of another, our child like itself.

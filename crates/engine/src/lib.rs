@@ -20,6 +20,7 @@ mod hooks;
 mod idmap;
 mod launching;
 mod list;
+mod listener;
 mod mapping_program;
 mod options;
 mod prepare;

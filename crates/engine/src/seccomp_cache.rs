@@ -9,7 +9,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use seccomp::{Encoded, Flags, Kernel};
-use spec::seccomp::{Arch, Seccomp};
+use spec::seccomp::{Arch, Flag, Seccomp};
 use sys::file;
 use sys::rustix::fs::{AtFlags, CWD, Mode, OFlags, fstat, mkdirat, renameat, unlinkat};
 use sys::rustix::process::{geteuid, getpid};
@@ -68,7 +68,7 @@ impl Filter {
 
 /// The program of `profile`: a kept one, or compiled. Nothing is written before [`Filter::keep`].
 pub(crate) fn program(state_root: &str, profile: &Seccomp<'_>) -> Result<Filter> {
-    let kernel = Kernel::LINUX_5_19;
+    let kernel = kernel_for(profile);
     let place = Place {
         directory: format!("{state_root}/{DIRECTORY}"),
         name: seccomp::digest(profile, MACHINE, kernel).hex(),
@@ -83,6 +83,15 @@ pub(crate) fn program(state_root: &str, profile: &Seccomp<'_>) -> Result<Filter>
         flags: compiled.program.flags,
         place: Some(place),
     })
+}
+
+/// Of the flags that a profile can ask for only one is younger than the oldest kernel that is supported.
+fn kernel_for(profile: &Seccomp<'_>) -> Kernel {
+    let wanted = Flags::WAIT_KILLABLE_RECV.with(Flags::NEW_LISTENER);
+    if profile.flags.contains(&Flag::WaitKillableRecv) && !sys::seccomp::knows_flags(wanted.0) {
+        return Kernel::LINUX_5_7;
+    }
+    Kernel::LINUX_5_19
 }
 
 impl Place {

@@ -9,6 +9,7 @@ use sys::{OwnedFd, process, socket};
 
 use crate::error::{Error, Kind, Result};
 use crate::hooks::Inside;
+use crate::listener::Loading;
 use crate::record::Record;
 use crate::report::{self, Report};
 use crate::state_dir::{START_SOCKET, StateDir};
@@ -41,7 +42,21 @@ impl Engine {
         socket::send(&socket, b"g", &[])?;
         let handed = socket::receive(&socket, &mut [0u8; 1])?;
         // The other end closes at execve, or with the process.
-        socket::receive(&socket, &mut [0u8; 1])?;
+        let mut request = [0u8; 4];
+        if socket::receive(&socket, &mut request)?.len != 0 {
+            let (Some(script), Some(first)) = (&handed.descriptor, &first) else {
+                return Err(Error::new(Kind::Bug, "a request without a process"));
+            };
+            let loading = Loading {
+                pidfd: Some(first),
+                pid: record.pid,
+                script,
+                socket: &socket,
+            };
+            hand_listener_over(&dir, &record, &loading, request)
+                .map_err(|error| stop(Some(first), error))?;
+            socket::receive(&socket, &mut request)?;
+        }
         if let Some(script) = handed.descriptor {
             check_executed(&dir, &script)?;
         }
@@ -84,6 +99,24 @@ fn stop(first: Option<&OwnedFd>, error: Error) -> Error {
         let _ = process::wait_ended(pidfd, None);
     }
     error
+}
+
+/// The one thing that a process asks of `start`.
+fn hand_listener_over(
+    dir: &StateDir,
+    record: &Record,
+    loading: &Loading<'_>,
+    asked: [u8; 4],
+) -> Result<()> {
+    if u32::from_ne_bytes(asked) != plan::Answer::Listener.request() {
+        return Err(Error::new(
+            Kind::Bug,
+            "the child asked start for something else",
+        ));
+    }
+    let config = dir.read_config()?;
+    let spec = Spec::parse(&config)?;
+    loading.hand_over(&spec, hooks::state(record, record.status))
 }
 
 fn poststart_hooks(dir: &StateDir, record: &Record) -> Result<()> {

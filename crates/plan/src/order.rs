@@ -473,7 +473,10 @@ impl<'a> Order<'a, '_> {
                 ChildAct::Ask(answer) => Some((step.origin, answer)),
                 ChildAct::BeBorn => Some((step.origin, Answer::Born)),
                 ChildAct::Terminal { .. } => Some((step.origin, Answer::Terminal)),
-                ChildAct::Seccomp { listener: true, .. } => Some((step.origin, Answer::Listener)),
+                // After `start` has said the word, it is `start` that the child meets.
+                ChildAct::Seccomp { listener: true, .. } if self.request.act == Act::Run => {
+                    Some((step.origin, Answer::Listener))
+                }
                 _ => None,
             })
             .collect();

@@ -450,7 +450,7 @@ impl Answer {
             Self::Network => request::NETWORK,
             Self::Mounted => request::MOUNTED,
             Self::Terminal => request::TERMINAL,
-            Self::Listener => request::LISTENER,
+            Self::Listener => request::TAKE_LISTENER,
             Self::Ready => request::READY,
             Self::Born => request::BORN,
         }

@@ -220,6 +220,7 @@ pub mod errno {
     pub const ENAMETOOLONG: i32 = 36;
     pub const ENOSYS: i32 = 38;
     pub const ELOOP: i32 = 40;
+    pub const EOPNOTSUPP: i32 = 95;
 }
 
 /// The argument of openat2(2).

@@ -17,6 +17,7 @@ pub mod overlay;
 pub mod process;
 pub mod raw;
 pub mod root;
+pub mod seccomp;
 pub mod signal;
 pub mod signal_name;
 pub mod socket;

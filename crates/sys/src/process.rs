@@ -4,7 +4,7 @@ use alloc::format;
 use alloc::string::String;
 
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::fd::{AsFd, AsRawFd, OwnedFd};
+use rustix::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::process::{
     Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, pidfd_open, pidfd_send_signal, waitid,
@@ -106,6 +106,27 @@ pub fn number(pidfd: impl AsFd) -> Result<Pid> {
     number
         .and_then(Pid::from_raw)
         .ok_or_else(|| crate::Error::new("fdinfo", &path, Errno::SRCH))
+}
+
+/// Takes a copy of another process's descriptor (`pidfd_getfd(2)`).
+///
+/// # Errors
+/// `EBADF` where there is none of this number, `EPERM` without the right to trace the process.
+pub fn take_descriptor(pidfd: impl AsFd, number: u32) -> Result<OwnedFd> {
+    // SAFETY: numbers only.
+    let taken = unsafe { syscall!(libc::SYS_pidfd_getfd, pidfd.as_fd().as_raw_fd(), number, 0) };
+    let taken = taken.map_err(|errno| {
+        crate::Error::new("pidfd_getfd", "process", Errno::from_raw_os_error(errno))
+    })?;
+    // SAFETY: a descriptor that the kernel has just made for us. It is below 2^31.
+    Ok(unsafe { OwnedFd::from_raw_fd(taken as i32) })
+}
+
+/// Whether descriptors can be taken from a process: Linux 5.6, and the right to trace it.
+pub fn may_take_from(pidfd: impl AsFd) -> bool {
+    const NONE_HAS_IT: u32 = 1 << 30;
+    let taken = take_descriptor(pidfd, NONE_HAS_IT);
+    taken.is_err_and(|error| error.errno == Errno::BADF)
 }
 
 /// What tells one process from a later one with the same number: the time it started, in clock ticks

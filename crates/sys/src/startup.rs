@@ -156,6 +156,26 @@ impl Mapping {
         }
     }
 
+    /// The word at `offset`, a multiple of four, which another process may be changing; 0 outside.
+    pub fn load(&self, offset: usize) -> u32 {
+        self.word(offset)
+            .map_or(0, |word| word.load(core::sync::atomic::Ordering::Acquire))
+    }
+
+    /// Changes the word at `offset`, a multiple of four, which another process may be reading.
+    pub fn store(&self, offset: usize, value: u32) {
+        if let Some(word) = self.word(offset) {
+            word.store(value, core::sync::atomic::Ordering::Release);
+        }
+    }
+
+    fn word(&self, offset: usize) -> Option<&'static core::sync::atomic::AtomicU32> {
+        let inside = offset.is_multiple_of(4) && offset + 4 <= self.len;
+        // SAFETY: inside the mapping, which starts at a page and is never unmapped; an atomic is made for
+        // being changed from elsewhere.
+        inside.then(|| unsafe { core::sync::atomic::AtomicU32::from_ptr((self.address + offset) as *mut u32) })
+    }
+
     /// The bytes at `offset`. The parent does not change them after the program was started.
     pub fn bytes(&self, offset: usize, len: usize) -> Option<&'static [u8]> {
         let end = offset.checked_add(len)?;

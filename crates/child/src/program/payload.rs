@@ -47,6 +47,7 @@ impl Child {
             if handed.is_ok() && bare::read(peer, &mut word) == Ok(1) {
                 // The connection stays open: execve closes it, which is how `start` knows.
                 bare::close(listener);
+                self.socket = peer;
                 return Ok(());
             }
             bare::close(peer);

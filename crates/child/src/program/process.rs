@@ -5,7 +5,7 @@ use crate::bare::flags::{
 };
 use crate::bare::{self, AT_FDCWD, errno};
 use crate::inside::PathBuffer;
-use crate::op::{Code, Op, part};
+use crate::op::{Code, Op, part, request};
 use crate::steps::{Child, Failure, In, Step};
 
 const PR_SET_KEEPCAPS: u64 = 8;
@@ -147,12 +147,43 @@ impl Child {
     }
 
     fn seccomp(&mut self, op: &Op) -> Step {
-        let listener = bare::seccomp(op.n[0], self.script.bytes(op.s[0]))?;
-        if op.flags & 1 != 0 {
-            self.send_listener(listener)?;
-            bare::close(listener);
+        let program = self.script.bytes(op.s[0]);
+        if op.flags & 1 == 0 {
+            bare::seccomp(op.n[0], program)?;
+            return Ok(());
         }
+        let taken = match self.request(request::TAKE_LISTENER, None) {
+            Err(Failure {
+                part: part::ANSWER,
+                errno: errno::EOPNOTSUPP,
+            }) => false,
+            answer => answer.map(|()| true)?,
+        };
+        let listener = bare::seccomp(op.n[0], program)?;
+        if taken {
+            self.await_taking(listener)?;
+        } else {
+            self.request(request::LISTENER, Some(listener))?;
+        }
+        bare::close(listener);
         Ok(())
+    }
+
+    /// The filter may refuse or ask about every system call, so that all that is left is to look whether the
+    /// parent has been here; for some seconds, in case it never comes.
+    fn await_taking(&self, listener: bare::Fd) -> Step {
+        const LOOKS: u32 = 1 << 29;
+        self.script.show_listener(listener);
+        for _ in 0..LOOKS {
+            if self.script.is_listener_taken() {
+                return Ok(());
+            }
+            core::hint::spin_loop();
+        }
+        Err(Failure {
+            part: part::PARENT,
+            errno: errno::EPIPE,
+        })
     }
 
     /// A working directory that a descriptor leaked from the host would make reachable is told by

@@ -45,6 +45,19 @@ impl Script {
             .write(core::mem::offset_of!(Header, report), report);
     }
 
+    /// Says which descriptor the seccomp listener is.
+    pub fn show_listener(&self, listener: Fd) {
+        self.map.store(
+            core::mem::offset_of!(Header, listener),
+            listener.unsigned_abs() + 1,
+        );
+    }
+
+    /// Whether the parent has taken the listener.
+    pub fn is_listener_taken(&self) -> bool {
+        self.map.load(core::mem::offset_of!(Header, taken)) != 0
+    }
+
     /// The bytes of a span; none where it lies outside.
     pub fn bytes(&self, span: Span) -> &'static [u8] {
         self.map

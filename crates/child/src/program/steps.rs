@@ -47,6 +47,8 @@ pub struct Child {
     pub script: Script,
     /// The script's descriptor, handed to `start`.
     pub script_fd: Fd,
+    /// The socket to whoever is the parent now: `create`, then `start`.
+    pub socket: Fd,
     /// The root file system.
     pub root: Root,
     /// The program to execute.
@@ -61,9 +63,11 @@ impl Child {
     /// A child at the start of `script`.
     pub fn new(script: Script, script_fd: Fd) -> Self {
         let (root, found) = (Root::default(), Found::nothing());
+        let socket = script.header().socket;
         Self {
             script,
             script_fd,
+            socket,
             root,
             found,
             terminal: false,
@@ -150,7 +154,7 @@ impl Child {
             return self.answer();
         }
         let what = request::BORN.to_ne_bytes();
-        bare::send(self.script.header().socket, &what, Some(pidfd)).part(part::PARENT)?;
+        bare::send(self.socket, &what, Some(pidfd)).part(part::PARENT)?;
         bare::exit(0)
     }
 
@@ -165,16 +169,14 @@ impl Child {
 
     /// Asks the parent and waits for its answer.
     pub fn request(&self, what: u32, descriptor: Option<Fd>) -> Step {
-        let socket = self.script.header().socket;
-        bare::send(socket, &what.to_ne_bytes(), descriptor).part(part::PARENT)?;
+        bare::send(self.socket, &what.to_ne_bytes(), descriptor).part(part::PARENT)?;
         self.answer()
     }
 
     /// The parent's answer: a 4-byte errno, 0 for "done".
     fn answer(&self) -> Step {
-        let socket = self.script.header().socket;
         let mut answer = [0u8; 4];
-        let got = bare::read(socket, &mut answer).part(part::PARENT)?;
+        let got = bare::read(self.socket, &mut answer).part(part::PARENT)?;
         if got != answer.len() {
             return Err(Failure {
                 part: part::PARENT,
@@ -188,10 +190,5 @@ impl Child {
                 errno,
             }),
         }
-    }
-
-    /// Sends a seccomp listener to the parent.
-    pub fn send_listener(&self, listener: Fd) -> Step {
-        self.request(request::LISTENER, Some(listener))
     }
 }

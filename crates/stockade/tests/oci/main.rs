@@ -16,6 +16,7 @@ mod mounts;
 mod namespaces;
 mod privileges;
 mod rootless;
+mod seccomp;
 mod settings;
 mod terminal;
 mod verbs;
