@@ -19,6 +19,7 @@ use sys::{AsFd, AsRawFd, BorrowedFd, Errno, OwnedFd, file, process, socket};
 use crate::error::{Error, Kind, Result};
 use crate::fault::Fault;
 use crate::listener::Loading;
+use crate::net_devices::{self, Moved};
 use crate::prepare::Prepared;
 use crate::record::{CgroupRecord, Record, Status};
 use crate::report::{self, Report};
@@ -142,6 +143,7 @@ pub(crate) struct Launching<'p, 'a> {
     /// Whether it was a cgroup that could not be made.
     pub denied: bool,
     owners: Option<OwnedFd>,
+    moved: Option<Moved>,
     unanswered: bool,
     answered: usize,
 }
@@ -159,6 +161,7 @@ impl<'p, 'a> Launching<'p, 'a> {
             terminal: None,
             denied: false,
             owners: None,
+            moved: None,
             unanswered: false,
             answered: 0,
         }
@@ -177,6 +180,9 @@ impl<'p, 'a> Launching<'p, 'a> {
 
     fn undo(&mut self, error: Error) -> Error {
         let error = self.blame(error);
+        if let Some(moved) = self.moved.take() {
+            moved.back();
+        }
         if let Some(spawned) = self.spawned.take() {
             let _ = process::signal(&spawned.started.pidfd, Signal::KILL);
             process::reap(&spawned.started.pidfd);
@@ -514,6 +520,12 @@ impl<'p, 'a> Launching<'p, 'a> {
             }
             Answer::Terminal => {
                 self.terminal = message.descriptor;
+                Ok(())
+            }
+            Answer::Network => {
+                if let Some(linux) = &self.prepared.options.spec.linux {
+                    self.moved = Some(net_devices::move_in(self.record.pid, linux)?);
+                }
                 Ok(())
             }
             Answer::Born => self.successor(message.descriptor),

@@ -22,6 +22,7 @@ mod launching;
 mod list;
 mod listener;
 mod mapping_program;
+mod net_devices;
 mod options;
 mod prepare;
 mod processes;

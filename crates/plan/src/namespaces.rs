@@ -52,6 +52,13 @@ pub(crate) fn add(order: &mut Order<'_, '_>, facts: &Facts) -> Launch {
         }
     }
     time_offsets(order, joins_user);
+    if order
+        .linux
+        .is_some_and(|linux| !linux.net_devices.is_empty())
+    {
+        let origin = Origin::Config(Place::field("linux.netDevices"));
+        order.child(origin, ChildAct::Ask(Answer::Network));
+    }
     if order.request.loopback && order.new_namespace(NamespaceType::Network) {
         let origin = Origin::Always("a private network has its loopback up");
         order.child(origin, ChildAct::LinkUp { name: "lo" });

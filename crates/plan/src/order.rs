@@ -100,12 +100,6 @@ fn refuse_unbuilt(order: &Order<'_, '_>) -> Result<(), Error> {
     if linux.intel_rdt.is_some() {
         return unsupported("linux.intelRdt", "Intel RDT is not supported yet");
     }
-    if !linux.net_devices.is_empty() {
-        return unsupported(
-            "linux.netDevices",
-            "moving network devices is not supported yet",
-        );
-    }
     if linux
         .mount_label
         .as_ref()

@@ -13,6 +13,7 @@ pub mod initial;
 pub mod launch;
 pub mod mount;
 pub mod namespace;
+pub mod netlink;
 pub mod overlay;
 pub mod process;
 pub mod raw;

@@ -37,3 +37,38 @@ impl Drop for PidNamespace {
         let _ = move_into_link_name_space(self.own.as_fd(), kind);
     }
 }
+
+/// While this lives, this thread is in another network namespace.
+#[derive(Debug)]
+pub struct NetworkNamespace {
+    own: OwnedFd,
+}
+
+impl NetworkNamespace {
+    /// Enters `namespace`.
+    ///
+    /// # Errors
+    /// `EPERM` without rights over it.
+    pub fn enter(namespace: impl AsFd) -> Result<Self> {
+        let own = file::open("/proc/thread-self/ns/net", OFlags::RDONLY)?;
+        let kind = Some(LinkNameSpaceType::Network);
+        move_into_link_name_space(namespace.as_fd(), kind).on("setns", "network namespace")?;
+        Ok(Self { own })
+    }
+
+    /// Goes back, and gives the namespace that this thread is in again.
+    ///
+    /// # Errors
+    /// When there are no more descriptors.
+    pub fn leave(self) -> Result<OwnedFd> {
+        self.own.try_clone().on("dup", "network namespace")
+    }
+}
+
+impl Drop for NetworkNamespace {
+    fn drop(&mut self) {
+        let kind = Some(LinkNameSpaceType::Network);
+        // It was ours a moment ago; whoever could leave it can come back.
+        let _ = move_into_link_name_space(self.own.as_fd(), kind);
+    }
+}

@@ -14,6 +14,7 @@ mod hostile;
 mod killed;
 mod mounts;
 mod namespaces;
+mod network;
 mod privileges;
 mod rootless;
 mod seccomp;
