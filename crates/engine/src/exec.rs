@@ -3,7 +3,7 @@
 use alloc::format;
 
 use cgroup::Group;
-use plan::{Answer, Exec, Launch};
+use plan::{Answer, Exec, Facts, Launch};
 use spec::state::Status;
 use spec::{Process, Spec};
 use sys::process::{self, Ended};
@@ -19,7 +19,7 @@ use crate::options::Terminal;
 use crate::record::Record;
 use crate::report;
 use crate::split::{self, PidEntry};
-use crate::{Engine, hooks, seccomp_cache, teardown};
+use crate::{Engine, facts, hooks, seccomp_cache, teardown};
 
 const NEWUSER: u64 = 0x1000_0000;
 const NEWPID: u64 = 0x2000_0000;
@@ -96,6 +96,13 @@ impl Engine {
         let spec = Spec::parse(&config)?;
         let checked = options.process.check(spec.linux.as_ref());
         checked.map_err(|error| Error::new(Kind::BadConfig, format!("exec: {error}")))?;
+        let (apparmor, selinux) = facts::modules(Some(options.process), None);
+        let facts = Facts {
+            apparmor,
+            selinux,
+            ..Facts::default()
+        };
+        plan::check_labels(Some(options.process), None, &facts)?;
         let filter = match spec.linux.as_ref().and_then(|linux| linux.seccomp.as_ref()) {
             Some(profile) => Some(seccomp_cache::program(&self.state_root, profile)?),
             None => None,

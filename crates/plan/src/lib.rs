@@ -12,6 +12,7 @@ mod describe;
 mod encode;
 mod error;
 mod hook;
+mod labels;
 mod mounts;
 mod namespaces;
 mod order;
@@ -23,6 +24,7 @@ mod step;
 pub use encode::{Script, Slots, encode};
 pub use error::Error;
 pub use hook::hook;
+pub use labels::check_labels;
 pub use order::{plan, plan_confined_hook, plan_exec};
 pub use request::{Act, Exec, Facts, Overlay, Program, Request, Root};
 pub use step::{

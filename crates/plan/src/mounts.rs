@@ -9,6 +9,7 @@ use spec::mount::{Attributes, Depth, Options, attribute};
 use spec::{Device, DeviceType, Mount, NamespaceType, Place, Propagation};
 
 use crate::error::Error;
+use crate::labels;
 use crate::order::Order;
 use crate::step::{Bind, ChildAct, Copied, NewMount, Origin, Slot, Text};
 
@@ -151,7 +152,11 @@ fn add_new<'a>(
         source: Cow::Borrowed(mount.source.as_deref().unwrap_or(kind)),
         target: target(mount),
         flags: mount_flags(options.attributes, options.superblock.set),
-        data: options.joined_data().unwrap_or_default(),
+        data: labels::with_context(
+            kind,
+            options.joined_data().unwrap_or_default(),
+            order.linux,
+        ),
         op_flags: op_flags(mount) | host_instead(kind, mount),
         host_attributes: pack(options.attributes),
     };

@@ -13,7 +13,7 @@ use crate::request::{Act, Exec, Facts, Overlay, Request, Root};
 use crate::step::{
     Answer, Bind, ChildAct, Copied, EnterRoot, HookKind, HostAct, Launch, Origin, Plan, Slot, Step,
 };
-use crate::{mounts, namespaces, process, propagation};
+use crate::{labels, mounts, namespaces, process, propagation};
 
 /// Kernel numbers of the namespace types (`sched.h`).
 pub(crate) const fn clone_flag(kind: NamespaceType) -> u64 {
@@ -50,6 +50,7 @@ pub fn plan<'a>(request: &Request<'a>, facts: &Facts) -> Result<Plan<'a>, Error>
     };
     refuse_unbuilt(&order)?;
     check_user_namespace(&order, facts)?;
+    labels::check_labels(request.spec.process.as_ref(), order.linux, facts)?;
     process::check_capabilities(&order, facts)?;
     order.host_before_launch();
     let launch = namespaces::add(&mut order, facts);
@@ -99,16 +100,6 @@ fn refuse_unbuilt(order: &Order<'_, '_>) -> Result<(), Error> {
     let unsupported = |place, what| Err(Error::unsupported(Place::field(place), what));
     if linux.intel_rdt.is_some() {
         return unsupported("linux.intelRdt", "Intel RDT is not supported yet");
-    }
-    if linux
-        .mount_label
-        .as_ref()
-        .is_some_and(|label| !label.is_empty())
-    {
-        return unsupported(
-            "linux.mountLabel",
-            "this kernel has no SELinux to label mounts with",
-        );
     }
     if order.shares_mounts() {
         let place = "linux.rootfsPropagation";

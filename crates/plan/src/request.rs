@@ -111,7 +111,7 @@ pub struct Exec<'a> {
 }
 
 /// What this host and process can do: found by few system calls.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Facts {
     /// The capabilities that the runtime itself may use: it can give no others.
     pub permitted: spec::CapSet,
@@ -120,4 +120,8 @@ pub struct Facts {
     /// Whether it may copy mounts of its mount namespace. Looked at only for a container with a user
     /// namespace.
     pub copies_mounts: bool,
+    /// AppArmor is enabled; not looked at unless a profile is asked for.
+    pub apparmor: bool,
+    /// SELinux is enabled; not looked at unless a label is asked for.
+    pub selinux: bool,
 }

@@ -132,6 +132,7 @@ fn check(name: &str, config: &Value, layout: &Layout, change: impl FnOnce(&mut R
         permitted: CapSet(u64::MAX),
         administers: true,
         copies_mounts: true,
+        ..Facts::default()
     };
     compare(name, &text(&plan::plan(&request, &facts).expect("a plan")));
 }

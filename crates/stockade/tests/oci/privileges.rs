@@ -219,3 +219,55 @@ fn the_affinity_of_exec_is_not_the_first_process_s() {
     bundle.verb("start").ok();
     assert_eq!(bundle.exec_sh(show).ok().out, "0\n");
 }
+
+/// A label is worth nothing where no module enforces it, so that the container must not run.
+#[test]
+fn labels_without_their_module_fail_closed() {
+    let enabled =
+        |file: &str| std::fs::read_to_string(file).is_ok_and(|text| text.starts_with('Y'));
+    let apparmor = enabled("/sys/module/apparmor/parameters/enabled");
+    let selinux = std::path::Path::new("/sys/fs/selinux/enforce").exists();
+    let Some(mut bundle) = Bundle::new() else {
+        return;
+    };
+    bundle.sh("sleep 100").detach().ok();
+    let exec = |key: &str| {
+        let process =
+            json!({"args": ["true"], "cwd": "/", "user": {"uid": 0, "gid": 0}, key: "a-label"});
+        let path = bundle.below("process.json");
+        std::fs::write(&path, process.to_string()).unwrap();
+        bundle.call(&["exec", "--process", &path, &bundle.id])
+    };
+    if !apparmor {
+        exec("apparmorProfile").fails("process.apparmorProfile");
+    }
+    if !selinux {
+        exec("selinuxLabel").fails("process.selinuxLabel");
+    }
+    bundle.call(&["delete", "--force", &bundle.id]).ok();
+    let default = bundle.config.clone();
+    for (there, pointer, key) in [
+        (apparmor, "/process", "apparmorProfile"),
+        (selinux, "/process", "selinuxLabel"),
+        (selinux, "/linux", "mountLabel"),
+    ] {
+        if there {
+            continue;
+        }
+        bundle.config = default.clone();
+        *bundle
+            .config
+            .pointer_mut(pointer)
+            .unwrap()
+            .as_object_mut()
+            .unwrap()
+            .entry(key)
+            .or_insert(json!("")) = json!("a-label");
+        bundle
+            .run()
+            .fails(&format!("config.json: {}.{key}", &pointer[1..]));
+        bundle.assert_nothing_left(key);
+        bundle.config[&pointer[1..]][key] = json!("");
+        bundle.sh("true").run().ok();
+    }
+}
