@@ -16,6 +16,7 @@ mod error;
 mod exec;
 mod facts;
 pub mod fault;
+mod foreign;
 mod hooks;
 mod idmap;
 mod launching;

@@ -161,6 +161,15 @@ impl StateDir {
         Ok(())
     }
 
+    /// When the record was written last, in nanoseconds since 1970.
+    pub(crate) fn record_time(&self) -> Option<i64> {
+        let status = statat(&self.dir, RECORD, AtFlags::SYMLINK_NOFOLLOW).ok()?;
+        let rest = i64::try_from(status.st_mtime_nsec).ok()?;
+        i64::from(status.st_mtime)
+            .checked_mul(1_000_000_000)?
+            .checked_add(rest)
+    }
+
     /// Whether there is a record, readable or not.
     pub(crate) fn has_record(&self) -> bool {
         statat(&self.dir, RECORD, AtFlags::SYMLINK_NOFOLLOW).is_ok()

@@ -11,6 +11,7 @@ use sys::rustix::process::{Pid, Signal};
 use sys::{Errno, OwnedFd, process};
 
 use crate::error::{Error, Result};
+use crate::foreign;
 use crate::record::{Record, Status};
 use crate::state_dir::StateDir;
 
@@ -21,7 +22,10 @@ const PATIENCE_MS: u32 = 10_000;
 /// else did.
 pub(crate) fn teardown(dir: &StateDir, record: &Record, first: Option<&OwnedFd>) -> Vec<Error> {
     let mut errors = Vec::new();
-    let leaves = record.leaves();
+    let mut leaves = record.leaves();
+    if record.status == Status::Creating {
+        leaves.retain(|leaf| !foreign::is_foreign(dir, record, leaf));
+    }
     let made: Vec<_> = leaves.iter().map(Leaf::dir).collect();
     // A first process that is still entering v1 cgroups is in some of them and not in others.
     let busy = first.is_some() || record.status == Status::Creating;

@@ -152,11 +152,7 @@ fn add_new<'a>(
         source: Cow::Borrowed(mount.source.as_deref().unwrap_or(kind)),
         target: target(mount),
         flags: mount_flags(options.attributes, options.superblock.set),
-        data: labels::with_context(
-            kind,
-            options.joined_data().unwrap_or_default(),
-            order.linux,
-        ),
+        data: labels::with_context(kind, options.joined_data().unwrap_or_default(), order.linux),
         op_flags: op_flags(mount) | host_instead(kind, mount),
         host_attributes: pack(options.attributes),
     };

@@ -12,6 +12,11 @@ pub fn monotonic() -> (i64, u32) {
     read(libc::CLOCK_MONOTONIC)
 }
 
+/// Seconds and nanoseconds since the machine was started, its sleep included.
+pub fn since_boot() -> (i64, u32) {
+    read(libc::CLOCK_BOOTTIME)
+}
+
 fn read(clock: libc::clockid_t) -> (i64, u32) {
     let mut time = [0i64; 2];
     // SAFETY: the kernel writes a struct timespec: two 64-bit numbers.

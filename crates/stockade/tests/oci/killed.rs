@@ -3,6 +3,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use serde_json::json;
 use sys::rustix::process::Signal;
 
 use crate::configs;
@@ -270,4 +271,46 @@ fn who_is_in_one_hierarchy_alone_is_killed_too() {
     assert_eq!(bundle.cgroup_dirs().len(), 1, "only where the process is");
     bundle.call(&["delete", "--force", &bundle.id]).ok();
     bundle.assert_nothing_left("delete --force");
+}
+
+/// A runtime that was killed between writing down its cgroups and making them has none, and what its record
+/// names may be another container's: one that was there before, or one that came later.
+#[test]
+fn a_cgroup_that_was_never_made_is_left_to_whoever_has_it() {
+    for before in [true, false] {
+        let (Some(mut first), Some(mut other)) = (Bundle::new(), Bundle::new()) else {
+            return;
+        };
+        first.config["linux"]["cgroupsPath"] = json!(other.cgroup());
+        first.sh("true").write_config();
+        other.sh("sleep 100").write_config();
+        let state = first.below("state");
+        let start_other = || {
+            let mut command = std::process::Command::new(crate::harness::program());
+            command.args(["oci", "--root", &state, "run", "--detach", &other.id]);
+            command.current_dir(&other.dir);
+            command.stdin(std::process::Stdio::null());
+            other.finish(command).ok();
+        };
+        if before {
+            start_other();
+            // Older than the record by more than a tick of the clock that processes' starts are told in.
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+        let outcome = first.call(&["create", "--fault", "host:1:kill", &first.id]);
+        assert_eq!(outcome.code, 137, "{outcome:?}");
+        if !before {
+            start_other();
+        }
+        let status = || {
+            let out = first.call(&["state", &other.id]).ok().out;
+            let state: serde_json::Value = serde_json::from_str(&out).expect("JSON");
+            state["status"].as_str().map(str::to_string)
+        };
+        first.call(&["delete", "--force", &first.id]).ok();
+        assert_eq!(status().as_deref(), Some("running"), "before: {before}");
+        first.call(&["delete", "--force", &other.id]).ok();
+        first.assert_nothing_left("delete");
+        other.assert_nothing_left("delete");
+    }
 }
