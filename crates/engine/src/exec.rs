@@ -1,6 +1,7 @@
 //! `exec`: one more process, under the confinement that the first one has.
 
 use alloc::format;
+use alloc::string::String;
 
 use cgroup::Group;
 use plan::{Answer, Exec, Facts, Launch};
@@ -59,6 +60,18 @@ impl Executed<'_, '_> {
     /// What kept the program from being executed.
     pub fn wait(&self) -> Result<Ended> {
         Ok(process::wait(&self.pidfd)?)
+    }
+
+    /// What was done, a line for each step.
+    pub fn steps(&self) -> impl Iterator<Item = String> {
+        let steps = self.plan.child.iter();
+        steps.map(|step| format!("container: {} [{}]", step.act, step.origin))
+    }
+
+    /// Kills and reaps it.
+    pub fn end(&self) {
+        let _ = process::signal(&self.pidfd, Signal::KILL);
+        process::reap(&self.pidfd);
     }
 
     fn failure(&self) -> Result<()> {
@@ -211,8 +224,7 @@ fn follow<T>(
         .and_then(|()| executed.failure())
         .and_then(|()| write_pid(options, executed.pid));
     if let Err(error) = written {
-        let _ = process::signal(&executed.pidfd, Signal::KILL);
-        process::reap(&executed.pidfd);
+        executed.end();
         return Err(executed.failure().err().unwrap_or(error));
     }
     attend(&mut executed)

@@ -45,6 +45,14 @@ impl Engine {
         Ok(state.to_json_pretty())
     }
 
+    /// A container's first process; none where that has ended.
+    ///
+    /// # Errors
+    /// When `/proc` cannot be read.
+    pub fn first_process(&self, record: &Record) -> Result<Option<sys::OwnedFd>> {
+        teardown::living_first(record)
+    }
+
     /// A container's cgroups, open.
     ///
     /// # Errors

@@ -87,6 +87,11 @@ impl<'a> Arguments<'a> {
         own.any(|word| matches!(*word, "--help" | "-h"))
     }
 
+    /// All words that are left; they stay.
+    pub(crate) fn words_left(&self) -> &'a [&'a str] {
+        self.words.get(self.at..).unwrap_or(&[])
+    }
+
     /// All words that are left.
     pub(crate) fn rest(&mut self) -> Vec<&'a str> {
         let rest = self.words.get(self.at..).unwrap_or(&[]).to_vec();
@@ -105,9 +110,6 @@ impl<'a> Arguments<'a> {
         let mut found = Vec::new();
         loop {
             if let Some(given) = self.option() {
-                if matches!(given.name, "help" | "h") {
-                    return Err(usage(format!("{verb}: see `stockade oci help`")));
-                }
                 if !option(self, given)? {
                     return Err(usage(format!("{verb}: unknown option --{}", given.name)));
                 }
@@ -122,9 +124,18 @@ impl<'a> Arguments<'a> {
         if count.contains(&found.len()) {
             return Ok(found);
         }
+        let kind = match (count.start() == count.end(), found.len() < *count.start()) {
+            (true, _) => "exactly",
+            (false, true) => "a minimum of",
+            (false, false) => "a maximum of",
+        };
+        let limit = if found.len() < *count.start() {
+            count.start()
+        } else {
+            count.end()
+        };
         Err(usage(format!(
-            "{verb}: needs {} argument(s), {} given",
-            count.start(),
+            "{verb:?} requires {kind} {limit} argument(s), {} given",
             found.len()
         )))
     }

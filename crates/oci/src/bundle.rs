@@ -5,8 +5,9 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use engine::{Error, Kind, Result};
+use spec::{Namespace, NamespaceType};
 use sys::file;
-use sys::rustix::fs::{CWD, Mode, OFlags, openat};
+use sys::rustix::fs::{CWD, Mode, OFlags, openat, statfs};
 use sys::rustix::process::{getcwd, getegid, geteuid};
 
 use crate::Success;
@@ -61,7 +62,19 @@ pub(crate) fn write_spec(arguments: &mut Arguments<'_>) -> Result<Success> {
         }
         Ok(true)
     })?;
-    let path = format!("{bundle}/config.json");
+    let mut spec = spec::default_spec();
+    if is_unified() {
+        let linux = spec.linux.get_or_insert_default();
+        linux.namespaces.push(Namespace::new(NamespaceType::Cgroup));
+    }
+    if rootless {
+        spec::make_rootless(&mut spec, geteuid().as_raw(), getegid().as_raw());
+    }
+    let path = if bundle == "." {
+        String::from("config.json")
+    } else {
+        format!("{bundle}/config.json")
+    };
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
     let file = openat(CWD, path.as_str(), flags, Mode::from_raw_mode(0o666)).map_err(|errno| {
         if errno == sys::Errno::EXIST {
@@ -69,10 +82,13 @@ pub(crate) fn write_spec(arguments: &mut Arguments<'_>) -> Result<Success> {
         }
         sys::Error::new("open", &path, errno).into()
     })?;
-    let mut spec = spec::default_spec();
-    if rootless {
-        spec::make_rootless(&mut spec, geteuid().as_raw(), getegid().as_raw());
-    }
     file::write_all(&file, &spec.to_json_pretty(), &path)?;
     Ok(Success::default())
+}
+
+/// Whether `/sys/fs/cgroup` is a cgroup v2.
+fn is_unified() -> bool {
+    /// `CGROUP2_SUPER_MAGIC`.
+    const MAGIC: i64 = 0x6367_7270;
+    statfs("/sys/fs/cgroup").is_ok_and(|found| i64::from(found.f_type) == MAGIC)
 }

@@ -9,12 +9,17 @@ use spec::{CapSet, Process, Spec, Str};
 
 use crate::arguments::{Arguments, number};
 use crate::global::Global;
-use crate::{Library, Success, bundle, usage};
+use crate::run::PidfdReceiver;
+use crate::{Caller, Success, bundle, usage};
 
 #[derive(Default)]
 struct Given<'a> {
     process_file: Option<&'a str>,
     console_socket: Option<&'a str>,
+    pidfd_socket: Option<&'a str>,
+    apparmor: Option<&'a str>,
+    process_label: Option<&'a str>,
+    cgroups: Vec<&'a str>,
     pid_file: Option<&'a str>,
     cwd: Option<&'a str>,
     env: Vec<&'a str>,
@@ -23,7 +28,7 @@ struct Given<'a> {
     caps: Vec<&'a str>,
     tty: bool,
     detach: bool,
-    no_new_privs: bool,
+    no_new_privs: Option<bool>,
     ignore_paused: bool,
     preserve_fds: u32,
 }
@@ -32,7 +37,7 @@ struct Given<'a> {
 pub(crate) fn exec(
     global: &Global<'_>,
     arguments: &mut Arguments<'_>,
-    library: Option<&dyn Library>,
+    caller: &dyn Caller,
 ) -> Result<Success> {
     let mut given = Given::default();
     let mut id = None;
@@ -43,7 +48,9 @@ pub(crate) fn exec(
         } else if id.is_none() {
             id = arguments.word();
             if id.is_none() {
-                return Err(usage("exec: needs a container"));
+                return Err(usage(
+                    "\"exec\" requires a minimum of 1 argument(s), 0 given",
+                ));
             }
         } else {
             break;
@@ -64,7 +71,7 @@ pub(crate) fn exec(
         }
         None => own_process(&spec, &given, &command)?,
     };
-    start(global, id, &given, &own, library)
+    start(global, id, &given, &own, caller)
 }
 
 fn start(
@@ -72,8 +79,9 @@ fn start(
     id: &str,
     given: &Given<'_>,
     process: &Process<'_>,
-    library: Option<&dyn Library>,
+    caller: &dyn Caller,
 ) -> Result<Success> {
+    let library = caller.library();
     let mut terminal = given
         .console_socket
         .map_or(Terminal::None, Terminal::Socket);
@@ -96,8 +104,16 @@ fn start(
         preserve_fds: given.preserve_fds,
         ignore_paused: given.ignore_paused,
     };
+    let receiver = PidfdReceiver::connect(given.pidfd_socket)?;
     let signals = sys::signal::Signals::open(sys::signal::Set::OTHERS)?;
     let code = global.engine.exec(id, &options, |executed| {
+        let told = |words: String| global.log.debug(caller, || words);
+        if global.log.debug {
+            executed.steps().for_each(told);
+        }
+        receiver
+            .send(&executed.pidfd)
+            .inspect_err(|_| executed.end())?;
         if given.detach {
             return Ok(0);
         }
@@ -128,7 +144,11 @@ fn parse_option<'a>(
         "cap" | "c" => given.caps.push(arguments.value(option)?),
         "tty" | "t" => given.tty = arguments.switch(option)?,
         "detach" | "d" => given.detach = arguments.switch(option)?,
-        "no-new-privs" => given.no_new_privs = arguments.switch(option)?,
+        "no-new-privs" => given.no_new_privs = Some(arguments.switch(option)?),
+        "pidfd-socket" => given.pidfd_socket = Some(arguments.value(option)?),
+        "apparmor" => given.apparmor = Some(arguments.value(option)?),
+        "process-label" => given.process_label = Some(arguments.value(option)?),
+        "cgroup" => given.cgroups.push(arguments.value(option)?),
         "ignore-paused" => given.ignore_paused = arguments.switch(option)?,
         "preserve-fds" => given.preserve_fds = arguments.number(option)?,
         name => return Err(usage(format!("exec: unknown option --{name}"))),
@@ -151,14 +171,22 @@ fn own_process<'a>(spec: &Spec<'a>, given: &Given<'a>, command: &[&'a str]) -> R
         ));
     };
     if command.is_empty() {
-        return Err(usage("exec: needs a command"));
+        return Err(usage("exec args cannot be empty"));
     }
     process.args = command.iter().map(|word| Str::new(word)).collect();
     process.terminal = given.tty;
     process
         .env
         .extend(given.env.iter().map(|entry| Str::new(entry)));
-    process.no_new_privileges |= given.no_new_privs;
+    if let Some(set) = given.no_new_privs {
+        process.no_new_privileges = set;
+    }
+    if let Some(profile) = given.apparmor.filter(|text| !text.is_empty()) {
+        process.apparmor_profile = Some(Str::new(profile));
+    }
+    if let Some(label) = given.process_label.filter(|text| !text.is_empty()) {
+        process.selinux_label = Some(Str::new(label));
+    }
     process.user.additional_gids.extend(&given.groups);
     if let Some(cwd) = given.cwd {
         process.cwd = Str::new(cwd);
@@ -184,6 +212,10 @@ fn add_capabilities(process: &mut Process<'_>, names: &[&str]) -> Result<()> {
         let caps = process.capabilities.get_or_insert_default();
         for set in [&mut caps.bounding, &mut caps.effective, &mut caps.permitted] {
             *set = set.union(one);
+        }
+        // The kernel takes as ambient only what is inheritable, which --cap does not make it.
+        if caps.inheritable != CapSet::EMPTY {
+            caps.ambient = caps.ambient.union(one);
         }
     }
     Ok(())

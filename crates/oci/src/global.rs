@@ -6,50 +6,47 @@ use alloc::string::String;
 use engine::{Engine, Error, Kind, Result, Rootless};
 
 use crate::arguments::Arguments;
-use crate::usage;
+use crate::log::Log;
+use crate::{bundle, usage};
+
+/// Where states are that nobody gave a place for.
+const STATE_ROOT: &str = "/run/stockade";
+
+/// What is asked for in the place of any command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asks {
+    Help,
+    Version,
+}
 
 /// Options that stand before the command.
 #[derive(Debug)]
 pub(crate) struct Global<'a> {
     pub(crate) engine: Engine,
-    pub(crate) log: Option<&'a str>,
-    pub(crate) log_json: bool,
-    /// What is printed in the place of any command: help, or the version.
-    pub(crate) page: Option<String>,
+    /// The place of the states was given.
+    pub(crate) root_given: bool,
+    pub(crate) log: Log<'a>,
+    pub(crate) asks: Option<Asks>,
 }
 
 pub(crate) fn parse<'a>(arguments: &mut Arguments<'a>) -> Result<Global<'a>> {
     let mut global = Global {
         engine: Engine::new(String::new()),
-        log: None,
-        log_json: false,
-        page: None,
+        root_given: false,
+        log: Log::default(),
+        asks: None,
     };
     while let Some(option) = arguments.option() {
         match option.name {
             "root" => {
-                let root = arguments.value(option)?;
-                if !root.starts_with('/') {
-                    return Err(usage(format!("--root: {root:?} is not absolute")));
-                }
-                global.engine.state_root = match root.trim_end_matches('/') {
-                    "" => String::from("/"),
-                    root => String::from(root),
-                };
+                global.engine.state_root = state_root(arguments.value(option)?)?;
+                global.root_given = true;
             }
-            "log" => global.log = Some(arguments.value(option)?),
-            "log-format" => {
-                global.log_json = match arguments.value(option)? {
-                    "json" => true,
-                    "text" => false,
-                    other => {
-                        return Err(usage(format!(
-                            "--log-format: {other:?} is neither text nor json"
-                        )));
-                    }
-                }
+            "log" => {
+                global.log.path = Some(arguments.value(option)?).filter(|path| !path.is_empty())
             }
-            "debug" => drop(arguments.switch(option)?),
+            "log-format" => global.log.json = is_json(arguments.value(option)?)?,
+            "debug" => global.log.debug = arguments.switch(option)?,
             "systemd-cgroup" => {
                 if arguments.switch(option)? {
                     return Err(Error::new(
@@ -67,13 +64,13 @@ pub(crate) fn parse<'a>(arguments: &mut Arguments<'a>) -> Result<Global<'a>> {
                 }
             },
             "criu" => drop(arguments.value(option)?),
-            "version" | "v" => global.page = Some(version()),
-            "help" | "h" => global.page = Some(String::from(crate::HELP)),
+            "version" | "v" => global.asks = Some(Asks::Version),
+            "help" | "h" => global.asks = Some(Asks::Help),
             name => return Err(usage(format!("unknown option --{name}"))),
         }
     }
     if global.engine.state_root.is_empty() {
-        global.engine.state_root = Engine::default_state_root("/run/stockade", "stockade");
+        global.engine.state_root = Engine::default_state_root(STATE_ROOT, "stockade");
     }
     Ok(global)
 }
@@ -90,11 +87,31 @@ fn rootless(text: &str) -> Result<Rootless> {
     }
 }
 
-/// The lines that `--version` prints.
-pub(crate) fn version() -> String {
-    format!(
-        "stockade version {}\nspec: {}\n",
-        env!("CARGO_PKG_VERSION"),
-        spec::state::OCI_VERSION
-    )
+fn state_root(given: &str) -> Result<String> {
+    let mut root = bundle::absolute(given)?;
+    root.truncate(root.trim_end_matches('/').len());
+    if root.is_empty() {
+        return Err(usage("Option --root argument should not be set to /"));
+    }
+    Ok(root)
+}
+
+fn is_json(format: &str) -> Result<bool> {
+    match format {
+        "json" => Ok(true),
+        "text" | "" => Ok(false),
+        other => Err(usage(format!("invalid log-format: {other}"))),
+    }
+}
+
+/// The lines that `--version` prints; clients look for the first three.
+pub(crate) fn version(program: &str) -> String {
+    let version = env!("CARGO_PKG_VERSION");
+    let (name, own) = match program {
+        "runc" | "crun" => (program, format!("stockade: {version}\n")),
+        _ => ("stockade", String::new()),
+    };
+    let commit = option_env!("STOCKADE_COMMIT").unwrap_or("unknown");
+    let spec = spec::state::OCI_VERSION;
+    format!("{name} version {version}\ncommit: {commit}\nspec: {spec}\n{own}")
 }

@@ -1,8 +1,8 @@
 //! The OCI runtime's command line, as runc has it: `create start run exec state kill delete list ps
-//! pause resume update spec features`.
+//! pause resume update events spec features`.
 //!
 //! It runs before, and instead of, the C library: it parses its own few options, touches few pages,
-//! and prints nothing; what is to be printed is in the [`Outcome`].
+//! and prints nothing itself; what is to be printed is in the [`Outcome`], or is handed to the [`Caller`].
 #![no_std]
 #![forbid(unsafe_code)]
 extern crate alloc;
@@ -12,13 +12,18 @@ extern crate std;
 mod arguments;
 mod bundle;
 mod control;
+mod events;
 mod exec;
 mod features;
+mod figures;
 mod global;
+mod help;
 mod lifecycle;
 mod listing;
 mod log;
+mod processes;
 mod run;
+mod update;
 
 use alloc::format;
 use alloc::string::String;
@@ -69,66 +74,97 @@ impl Success {
     }
 }
 
-/// Runs one command. `words` are the words after the program's name; `library` says whether the C
-/// library is there.
-pub fn main(words: &[&str], library: Option<&dyn Library>) -> Outcome {
+/// Who runs a command: the binary, before the C library is there or with it.
+pub trait Caller {
+    /// What the command was called by: `runc`, `crun`, `stockade oci`.
+    fn program(&self) -> &str;
+
+    /// Prints at once, for commands that go on.
+    fn print(&self, stream: Stream, bytes: &[u8]);
+
+    /// What takes the C library; none before that is there.
+    fn library(&self) -> Option<&dyn Library>;
+}
+
+/// A stream of the caller's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stream {
+    /// Standard output.
+    Output,
+    /// Standard error.
+    Error,
+}
+
+/// What takes the C library's side.
+pub trait Library {
+    /// Copies between a terminal and the user's until the process ends; gives its exit status.
+    fn attend(
+        &self,
+        master: sys::OwnedFd,
+        pidfd: &sys::OwnedFd,
+    ) -> core::result::Result<i32, String>;
+
+    /// What ps(1) prints when called with these options.
+    fn ps(&self, options: &[&str]) -> core::result::Result<String, String>;
+}
+
+/// Runs one command. `words` are the words after the program's name.
+pub fn main(words: &[&str], caller: &dyn Caller) -> Outcome {
     let mut arguments = Arguments::new(words);
     let global = match global::parse(&mut arguments) {
         Ok(global) => global,
-        Err(error) => return failed(&error, None),
+        Err(error) => return failed(&error, 1, None),
     };
-    match dispatch(&global, &mut arguments, library) {
+    if let Err(error) = global.log.check() {
+        return failed(&error, 1, None);
+    }
+    let verb = arguments.word().unwrap_or("help");
+    match dispatch(&global, verb, &mut arguments, caller) {
         Ok(success) if success.needs_library => Outcome::NeedsLibrary,
         Ok(success) => Outcome::Done {
             code: success.code,
             out: success.out,
             err: None,
         },
-        Err(error) => failed(&error, Some(&global)),
+        // A command that a container runs may end with 1 itself.
+        Err(error) => failed(&error, if verb == "exec" { 255 } else { 1 }, Some(&global)),
     }
-}
-
-/// What the commands need of the C library's side: copying between a terminal and the user's.
-pub trait Library {
-    /// Copies until the process ends; gives its exit status.
-    fn attend(
-        &self,
-        master: sys::OwnedFd,
-        pidfd: &sys::OwnedFd,
-    ) -> core::result::Result<i32, String>;
 }
 
 fn dispatch(
     global: &global::Global<'_>,
+    verb: &str,
     arguments: &mut Arguments<'_>,
-    library: Option<&dyn Library>,
+    caller: &dyn Caller,
 ) -> Result<Success> {
-    if let Some(page) = &global.page {
-        return Ok(Success::text(page.as_str()));
+    if let Some(page) = page(global, verb, arguments, caller.program())? {
+        return Ok(Success::text(page));
     }
-    let Some(verb) = arguments.word() else {
-        return Ok(Success::text(HELP));
-    };
-    if arguments.asks_for_help(verb) {
-        return Ok(Success::text(HELP));
-    }
+    let library = caller.library();
+    global.log.debug(caller, || {
+        format!(
+            "{verb} {:?}, states in {}",
+            arguments.words_left(),
+            global.engine.state_root
+        )
+    });
     match verb {
-        "create" => run::create(global, arguments),
-        "run" => run::run(global, arguments, library),
+        "create" => run::create(global, arguments, caller),
+        "run" => run::run(global, arguments, caller),
         "start" => lifecycle::start(global, arguments),
         "delete" => lifecycle::delete(global, arguments),
         "state" => listing::state(global, arguments),
-        "list" => listing::list(global, arguments),
-        "ps" => listing::ps(global, arguments),
+        "list" => listing::list(global, arguments, caller),
+        "ps" => processes::ps(global, arguments, library),
         "kill" => control::kill(global, arguments),
         "pause" => control::pause(global, arguments),
         "resume" => control::resume(global, arguments),
-        "update" => control::update(global, arguments),
-        "exec" => exec::exec(global, arguments, library),
+        "update" => update::update(global, arguments, caller),
+        "events" => events::events(global, arguments, caller),
+        "exec" => exec::exec(global, arguments, caller),
         "spec" => bundle::write_spec(arguments),
-        "features" => Ok(Success::text(features::json())),
-        "help" => Ok(Success::text(HELP)),
-        "checkpoint" | "restore" | "events" => Err(Error::new(
+        "features" => features::features(arguments),
+        "checkpoint" | "restore" => Err(Error::new(
             Kind::Unsupported,
             format!("{verb}: not supported yet"),
         )),
@@ -136,55 +172,40 @@ fn dispatch(
     }
 }
 
+/// The page that is asked for in the place of a command.
+fn page(
+    global: &global::Global<'_>,
+    verb: &str,
+    arguments: &mut Arguments<'_>,
+    program: &str,
+) -> Result<Option<String>> {
+    let of = match (global.asks, verb) {
+        (Some(global::Asks::Version), _) => return Ok(Some(global::version(program))),
+        (Some(global::Asks::Help), _) => None,
+        (None, "help" | "h") => arguments.word(),
+        (None, verb) if arguments.asks_for_help(verb) => Some(verb),
+        (None, _) => return Ok(None),
+    };
+    match of {
+        None => Ok(Some(help::of_all(program))),
+        Some(verb) => match help::of_command(program, verb) {
+            Some(page) => Ok(Some(page)),
+            None => Err(usage(format!("No help topic for '{verb}'"))),
+        },
+    }
+}
+
 pub(crate) fn usage(message: impl Into<String>) -> Error {
     Error::new(Kind::BadConfig, message).hint("see `stockade oci help`")
 }
 
-fn failed(error: &Error, global: Option<&global::Global<'_>>) -> Outcome {
+fn failed(error: &Error, code: i32, global: Option<&global::Global<'_>>) -> Outcome {
     if let Some(global) = global {
-        log::write(global, error);
+        global.log.error(error);
     }
-    let mut text = format!("stockade: {error}");
-    if let Some(hint) = &error.hint {
-        text.push_str("\nhint: ");
-        text.push_str(hint);
-    }
-    let code = if matches!(error.exit_code(), 126 | 127) {
-        error.exit_code()
-    } else {
-        1
-    };
     Outcome::Done {
         code,
         out: Vec::new(),
-        err: Some(text),
+        err: Some(format!("stockade: {}", log::words_of(error))),
     }
 }
-
-const HELP: &str = "\
-Usage: stockade oci [GLOBAL OPTIONS] COMMAND [OPTIONS] [ARGUMENTS]
-
-OCI runtime commands, with runc's options (also by the program names runc and crun).
-
-Commands:
-  create CONTAINER         make a container of a bundle; its payload waits for start
-  run CONTAINER            create and start, and wait for the end
-  start CONTAINER          let a created container's payload run
-  exec CONTAINER CMD…      run one more process in a container
-  state CONTAINER          print the container's state
-  list                     list containers
-  ps CONTAINER             list a container's processes
-  kill CONTAINER [SIGNAL]  send a signal (default TERM)
-  pause, resume CONTAINER  freeze and thaw
-  update CONTAINER         change limits
-  delete CONTAINER         remove a container
-  spec                     write a default config.json
-  features                 print what this build supports
-
-Global options:
-  --root DIR               where states are kept (default /run/stockade)
-  --log FILE               write errors there, too
-  --log-format text|json   the log's format
-  --debug                  accepted; there is no debug log
-  --version                print the version
-";

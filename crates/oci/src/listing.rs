@@ -1,25 +1,70 @@
-//! `state`, `list`, `ps`.
+//! `state` and `list`.
 
+use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use engine::{Record, Result, Status};
+use engine::{Error, Kind, Record, Result, Status};
+use serde::Serialize;
 
 use crate::arguments::Arguments;
 use crate::global::Global;
-use crate::{Success, usage};
+use crate::log::Level;
+use crate::{Caller, Success, usage};
+
+/// A container as `state` and `list` tell of it, in runc's order.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Row<'r> {
+    oci_version: &'r str,
+    id: &'r str,
+    pid: u32,
+    status: &'r str,
+    bundle: &'r str,
+    rootfs: &'r str,
+    created: &'r str,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    annotations: &'r BTreeMap<String, String>,
+    owner: &'r str,
+}
+
+impl<'r> Row<'r> {
+    fn new(record: &'r Record, status: Status, owner: &'r str) -> Self {
+        Self {
+            oci_version: spec::state::OCI_VERSION,
+            id: &record.id,
+            pid: if status == Status::Stopped {
+                0
+            } else {
+                record.pid
+            },
+            status: status.name(),
+            bundle: &record.bundle,
+            rootfs: &record.rootfs,
+            created: &record.created,
+            annotations: &record.annotations,
+            owner,
+        }
+    }
+}
 
 /// `state`.
 pub(crate) fn state(global: &Global<'_>, arguments: &mut Arguments<'_>) -> Result<Success> {
     let words = arguments.parse("state", 1..=1, |_, _| Ok(false))?;
-    let mut json = global.engine.state_json(words[0])?;
+    let (record, status) = global.engine.inspect(words[0])?;
+    let row = Row::new(&record, status, "");
+    let mut json = serde_json::to_vec_pretty(&row).unwrap_or_default();
     json.push(b'\n');
     Ok(Success::text(json))
 }
 
 /// `list`.
-pub(crate) fn list(global: &Global<'_>, arguments: &mut Arguments<'_>) -> Result<Success> {
+pub(crate) fn list(
+    global: &Global<'_>,
+    arguments: &mut Arguments<'_>,
+    caller: &dyn Caller,
+) -> Result<Success> {
     let (mut format, mut quiet) = ("table", false);
     arguments.parse("list", 0..=0, |arguments, option| {
         match option.name {
@@ -29,104 +74,105 @@ pub(crate) fn list(global: &Global<'_>, arguments: &mut Arguments<'_>) -> Result
         }
         Ok(true)
     })?;
-    let mut found: Vec<(Record, Status)> = Vec::new();
+    if !quiet && !matches!(format, "table" | "json") {
+        return Err(usage(format!("invalid format option {format:?}")));
+    }
+    let found = containers(global, caller)?;
+    if quiet {
+        let ids = found.iter().map(|(record, _)| format!("{}\n", record.id));
+        return Ok(Success::text(ids.collect::<String>()));
+    }
+    let accounts = sys::file::read_text("/etc/passwd").unwrap_or_default();
+    let owners: Vec<String> = found
+        .iter()
+        .map(|(record, _)| user_name(&accounts, record.uid))
+        .collect();
+    let rows: Vec<Row<'_>> = found
+        .iter()
+        .zip(&owners)
+        .map(|((record, status), owner)| Row::new(record, *status, owner))
+        .collect();
+    if format == "table" {
+        return Ok(Success::text(table(&rows)));
+    }
+    let mut json = serde_json::to_vec(&rows).unwrap_or_default();
+    json.push(b'\n');
+    Ok(Success::text(json))
+}
+
+/// All containers by name. One that goes away meanwhile is left out, one that is damaged is told of.
+fn containers(global: &Global<'_>, caller: &dyn Caller) -> Result<Vec<(Record, Status)>> {
+    let root = &global.engine.state_root;
+    if global.root_given
+        && sys::rustix::fs::access(root.as_str(), sys::rustix::fs::Access::EXISTS).is_err()
+    {
+        let message = format!("--root: {root}: no such file or directory");
+        return Err(Error::new(Kind::NotFound, message));
+    }
     let mut ids = global.engine.ids()?;
     ids.sort_unstable();
+    let mut found = Vec::with_capacity(ids.len());
     for id in ids {
-        // One that goes away meanwhile, or is damaged, is left out of a list.
-        if let Ok(one) = global.engine.inspect(&id) {
-            found.push(one);
+        match global.engine.inspect(&id) {
+            Ok(one) => found.push(one),
+            Err(error) if error.kind == Kind::NotFound => {}
+            Err(error) => {
+                let words = format!("list: {id}: {error}");
+                global.log.write(caller, Level::Warning, &words);
+            }
         }
     }
-    if quiet {
-        let lines: String = found
-            .iter()
-            .map(|(record, _)| format!("{}\n", record.id))
-            .collect();
-        return Ok(Success::text(lines));
-    }
-    match format {
-        "table" => Ok(Success::text(table(&found))),
-        "json" => Ok(Success::text(json(&found))),
-        other => Err(usage(format!(
-            "--format: {other:?} is neither table nor json"
-        ))),
-    }
+    Ok(found)
 }
 
-fn pid(record: &Record, status: Status) -> u32 {
-    if status == Status::Stopped {
-        0
-    } else {
-        record.pid
-    }
+/// A user's name in `/etc/passwd`; `#` and the number where there is none.
+fn user_name(accounts: &str, uid: u32) -> String {
+    let name = accounts.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)?.parse() == Ok(uid)).then_some(name)
+    });
+    name.map_or_else(|| format!("#{uid}"), String::from)
 }
 
-fn table(found: &[(Record, Status)]) -> String {
-    let mut out = format!(
-        "{:<12}  {:<8}  {:<8}  {:<24}  CREATED\n",
-        "ID", "PID", "STATUS", "BUNDLE"
-    );
-    for (record, status) in found {
-        let (id, bundle) = (&record.id, &record.bundle);
-        let pid = pid(record, *status);
-        let line = format!(
-            "{id:<12}  {pid:<8}  {:<8}  {bundle:<24}  {}\n",
-            status.name(),
-            record.created
-        );
-        out.push_str(&line);
+fn table(rows: &[Row<'_>]) -> String {
+    let titles = ["ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER"].map(String::from);
+    let mut lines: Vec<[String; 6]> = Vec::from([titles]);
+    lines.extend(rows.iter().map(|row| {
+        [
+            row.id.into(),
+            format!("{}", row.pid),
+            row.status.into(),
+            row.bundle.into(),
+            row.created.into(),
+            row.owner.into(),
+        ]
+    }));
+    let mut widths = [0; 5];
+    for (at, width) in widths.iter_mut().enumerate() {
+        let longest = lines.iter().map(|line| line[at].chars().count()).max();
+        *width = (longest.unwrap_or(0) + 3).max(12);
+    }
+    let mut out = String::new();
+    for line in &lines {
+        for (cell, width) in line.iter().zip(widths) {
+            out.push_str(&format!("{cell:<width$}"));
+        }
+        out.push_str(&line[5]);
+        out.push('\n');
     }
     out
 }
 
-fn json(found: &[(Record, Status)]) -> Vec<u8> {
-    let rows: Vec<_> = found
-        .iter()
-        .map(|(record, status)| {
-            serde_json::json!({
-                "ociVersion": spec::state::OCI_VERSION,
-                "id": record.id,
-                "pid": pid(record, *status),
-                "status": status.name(),
-                "bundle": record.bundle,
-                "rootfs": record.rootfs,
-                "created": record.created,
-                "owner": if record.uid == 0 { "root" } else { "" },
-            })
-        })
-        .collect();
-    serde_json::to_vec(&rows).unwrap_or_default()
-}
+#[cfg(test)]
+mod tests {
+    use super::user_name;
 
-/// `ps`.
-pub(crate) fn ps(global: &Global<'_>, arguments: &mut Arguments<'_>) -> Result<Success> {
-    let mut format = "table";
-    let words = arguments.parse("ps", 1..=1, |arguments, option| {
-        match option.name {
-            "format" | "f" => format = arguments.value(option)?,
-            _ => return Ok(false),
-        }
-        Ok(true)
-    })?;
-    let pids = global.engine.processes(words[0])?;
-    match format {
-        "json" => Ok(Success::text(serde_json::to_vec(&pids).unwrap_or_default())),
-        "table" => Ok(Success::text(process_table(&pids))),
-        other => Err(usage(format!(
-            "--format: {other:?} is neither table nor json"
-        ))),
+    #[test]
+    fn owners() {
+        let accounts = "root:x:0:0::/:/bin/sh\nann:x:1000:1000::/:/bin/sh\n";
+        assert_eq!(user_name(accounts, 1000), "ann");
+        assert_eq!(user_name(accounts, 0), "root");
+        assert_eq!(user_name(accounts, 7), "#7");
     }
-}
-
-fn process_table(pids: &[u32]) -> String {
-    let mut out = String::from("PID      CMD\n");
-    for pid in pids {
-        let command = sys::file::read_text(&format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        out.push_str(&format!(
-            "{pid:<8} {}\n",
-            command.trim_end_matches('\0').replace('\0', " ")
-        ));
-    }
-    out
 }

@@ -1,5 +1,6 @@
 //! `create` and `run`.
 
+use alloc::format;
 use alloc::string::String;
 
 use engine::{Launched, Options, Result, Terminal, run_or_create};
@@ -8,11 +9,13 @@ use spec::Spec;
 use sys::process::Ended;
 use sys::rustix::event::{PollFd, PollFlags, poll};
 use sys::rustix::io::retry_on_intr;
+use sys::rustix::net::SocketType;
 use sys::signal::{Set, Signals};
+use sys::{AsFd, OwnedFd};
 
 use crate::arguments::Arguments;
 use crate::global::Global;
-use crate::{Library, Success, bundle, usage};
+use crate::{Caller, Library, Success, bundle, usage};
 
 #[derive(Default)]
 struct Given<'a> {
@@ -20,6 +23,7 @@ struct Given<'a> {
     bundle: Option<&'a str>,
     config: Option<&'a str>,
     console_socket: Option<&'a str>,
+    pidfd_socket: Option<&'a str>,
     pid_file: Option<&'a str>,
     no_pivot: bool,
     no_new_keyring: bool,
@@ -37,12 +41,15 @@ fn parse<'a>(verb: &'static str, arguments: &mut Arguments<'a>) -> Result<Given<
             "bundle" | "b" => given.bundle = Some(arguments.value(option)?),
             "config" | "f" => given.config = Some(arguments.value(option)?),
             "console-socket" => given.console_socket = Some(arguments.value(option)?),
+            "pidfd-socket" => given.pidfd_socket = Some(arguments.value(option)?),
             "pid-file" => given.pid_file = Some(arguments.value(option)?),
             "no-pivot" => given.no_pivot = arguments.switch(option)?,
             "no-new-keyring" => given.no_new_keyring = arguments.switch(option)?,
             "preserve-fds" => given.preserve_fds = arguments.number(option)?,
             "detach" | "d" if run => given.detach = arguments.switch(option)?,
             "keep" if run => given.keep = arguments.switch(option)?,
+            // Orphans go to the container's first process or to init; nobody here adopts them.
+            "no-subreaper" if run => drop(arguments.switch(option)?),
             // For the crash tests; not in the help.
             "fault" => given.fault = Some(arguments.value(option)?),
             _ => return Ok(false),
@@ -81,17 +88,70 @@ impl<'a> Given<'a> {
 }
 
 /// `create`.
-pub(crate) fn create(global: &Global<'_>, arguments: &mut Arguments<'_>) -> Result<Success> {
+pub(crate) fn create(
+    global: &Global<'_>,
+    arguments: &mut Arguments<'_>,
+    caller: &dyn Caller,
+) -> Result<Success> {
     let given = parse("create", arguments)?;
     let bundle = bundle::read(given.bundle, given.config)?;
     let spec = Spec::parse(&bundle.config)?;
-    run_or_create(
-        &global.engine,
-        &given.options(&bundle, &spec)?,
-        Act::Create,
-        |_| Ok(()),
-    )?;
+    let options = given.options(&bundle, &spec)?;
+    tell_plan(global, &options, Act::Create, caller)?;
+    let receiver = PidfdReceiver::connect(given.pidfd_socket)?;
+    run_or_create(&global.engine, &options, Act::Create, |launched| {
+        receive(&receiver, launched)
+    })?;
     Ok(Success::default())
+}
+
+/// With `--debug`, each step that is going to be done.
+fn tell_plan(
+    global: &Global<'_>,
+    options: &Options<'_>,
+    act: Act,
+    caller: &dyn Caller,
+) -> Result<()> {
+    if !global.log.debug {
+        return Ok(());
+    }
+    engine::plan_of(&global.engine, options, act, |plan| {
+        for step in &plan.host {
+            let words = || format!("host: {} [{}]", step.act, step.origin);
+            global.log.debug(caller, words);
+        }
+        for step in &plan.child {
+            let words = || format!("container: {} [{}]", step.act, step.origin);
+            global.log.debug(caller, words);
+        }
+        Ok(())
+    })
+}
+
+/// Who gets a pidfd of the process (`--pidfd-socket`), connected before anything is done.
+pub(crate) struct PidfdReceiver(Option<OwnedFd>);
+
+impl PidfdReceiver {
+    pub(crate) fn connect(path: Option<&str>) -> Result<Self> {
+        let connect = |path| {
+            sys::socket::connect_to(path, SocketType::STREAM)
+                .map_err(|error| engine::Error::from(error).at(&"--pidfd-socket"))
+        };
+        path.map(connect).transpose().map(Self)
+    }
+
+    pub(crate) fn send(&self, pidfd: &OwnedFd) -> Result<()> {
+        let Some(socket) = &self.0 else { return Ok(()) };
+        sys::socket::send(socket, b"pidfd", &[pidfd.as_fd()])
+            .map_err(|error| engine::Error::from(error).at(&"--pidfd-socket"))
+    }
+}
+
+/// Hands out the pidfd; nothing is left of a container of which it cannot be had.
+fn receive(receiver: &PidfdReceiver, launched: &mut Launched<'_, '_>) -> Result<()> {
+    receiver.send(&launched.pidfd).inspect_err(|_| {
+        let _ = launched.remove();
+    })
 }
 
 /// The plan of `run` or `create` and their words, handed to `render`; nothing is done.
@@ -124,22 +184,18 @@ pub fn plan(words: &[&str], render: &mut dyn FnMut(&plan::Plan<'_>) -> String) -
 pub(crate) fn run(
     global: &Global<'_>,
     arguments: &mut Arguments<'_>,
-    library: Option<&dyn Library>,
+    caller: &dyn Caller,
 ) -> Result<Success> {
     let given = parse("run", arguments)?;
     let bundle = bundle::read(given.bundle, given.config)?;
     let spec = Spec::parse(&bundle.config)?;
     let mut options = given.options(&bundle, &spec)?;
-    if given.detach {
-        options.await_exec = true;
-        run_or_create(&global.engine, &options, Act::Run, |_| Ok(()))?;
-        return Ok(Success::default());
-    }
+    let library = caller.library();
     let terminal = spec
         .process
         .as_ref()
         .is_some_and(|process| process.terminal);
-    if terminal && given.console_socket.is_none() {
+    if terminal && given.console_socket.is_none() && !given.detach {
         if library.is_none() {
             return Ok(Success {
                 needs_library: true,
@@ -148,8 +204,18 @@ pub(crate) fn run(
         }
         options.terminal = Terminal::Caller;
     }
+    tell_plan(global, &options, Act::Run, caller)?;
+    let receiver = PidfdReceiver::connect(given.pidfd_socket)?;
+    if given.detach {
+        options.await_exec = true;
+        run_or_create(&global.engine, &options, Act::Run, |launched| {
+            receive(&receiver, launched)
+        })?;
+        return Ok(Success::default());
+    }
     let signals = Signals::open(Set::OTHERS)?;
     let code = run_or_create(&global.engine, &options, Act::Run, |launched| {
+        receive(&receiver, launched)?;
         let ended = match (launched.terminal.take(), library) {
             (Some(master), Some(library)) => attend(launched, master, library),
             _ => forward(launched, &signals),
@@ -162,6 +228,9 @@ pub(crate) fn run(
         let code = ended?;
         removed.map(|()| code)
     })?;
+    global.log.debug(caller, || {
+        format!("container {} ended with status {code}", given.id)
+    });
     Ok(Success::code(code))
 }
 

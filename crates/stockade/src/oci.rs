@@ -1,6 +1,6 @@
 //! The OCI commands' way to the process's own descriptors.
 
-use ::oci::{Library, Outcome};
+use ::oci::{Caller, Library, Outcome, Stream};
 use sys::error::OnCall;
 use sys::file::write_all;
 use sys::rustix::termios::Winsize;
@@ -21,19 +21,70 @@ fn own_words<'w, 'a>(words: &'w [&'a str]) -> &'w [&'a str] {
     words.get(skipped..).unwrap_or(&[])
 }
 
+/// What the commands were called by.
+fn program<'a>(words: &[&'a str]) -> &'a str {
+    let name = words.first().copied().unwrap_or("");
+    match name.rsplit('/').next() {
+        Some(name) if entry::is_runtime(name) => name,
+        _ => "stockade oci",
+    }
+}
+
 /// Runs a command before the C library is there: its exit status, or none when it takes the library.
 pub(crate) fn early(words: &[&str]) -> Option<i32> {
-    match ::oci::main(own_words(words), None) {
+    let caller = Early(program(words));
+    match ::oci::main(own_words(words), &caller) {
         Outcome::Done { code, out, err } => Some(print(code, &out, err)),
         Outcome::NeedsLibrary => None,
     }
 }
 
-/// Runs a command with the library: the rare ones that copy a terminal.
+/// Runs a command with the library: the rare ones that copy a terminal or call ps(1).
 pub(crate) fn run(words: &[&str]) -> i32 {
-    match ::oci::main(own_words(words), Some(&Attendant)) {
+    let caller = WithLibrary(program(words));
+    match ::oci::main(own_words(words), &caller) {
         Outcome::Done { code, out, err } => print(code, &out, err),
         Outcome::NeedsLibrary => 125,
+    }
+}
+
+/// A stream that nobody reads is no failure of the command.
+fn print_at_once(stream: Stream, bytes: &[u8]) {
+    let _ = match stream {
+        Stream::Output => write_all(stdio::output(), bytes, "standard output"),
+        Stream::Error => write_all(stdio::error(), bytes, "standard error"),
+    };
+}
+
+struct Early<'a>(&'a str);
+
+impl Caller for Early<'_> {
+    fn program(&self) -> &str {
+        self.0
+    }
+
+    fn print(&self, stream: Stream, bytes: &[u8]) {
+        print_at_once(stream, bytes);
+    }
+
+    fn library(&self) -> Option<&dyn Library> {
+        None
+    }
+}
+
+struct WithLibrary<'a>(&'a str);
+
+impl Caller for WithLibrary<'_> {
+    fn program(&self) -> &str {
+        self.0
+    }
+
+    fn print(&self, stream: Stream, bytes: &[u8]) {
+        print_at_once(stream, bytes);
+    }
+
+    fn library(&self) -> Option<&dyn Library> {
+        Some(&Attendant)
     }
 }
 
@@ -52,6 +103,15 @@ struct Attendant;
 impl Library for Attendant {
     fn attend(&self, master: OwnedFd, pidfd: &OwnedFd) -> Result<i32, String> {
         carry(master, pidfd).map_err(|error| error.to_string())
+    }
+
+    fn ps(&self, options: &[&str]) -> Result<String, String> {
+        let run = std::process::Command::new("ps").args(options).output();
+        let run = run.map_err(|error| error.to_string())?;
+        if !run.status.success() {
+            return Err(String::from_utf8_lossy(&run.stderr).trim().to_owned());
+        }
+        Ok(String::from_utf8_lossy(&run.stdout).into_owned())
     }
 }
 

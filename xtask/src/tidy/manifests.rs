@@ -19,7 +19,7 @@ const MAY_USE: [(&str, &[&str]); 14] = [
         "engine",
         &["cgroup", "child", "plan", "seccomp", "spec", "sys"],
     ),
-    ("oci", &["engine", "plan", "spec", "sys"]),
+    ("oci", &["cgroup", "engine", "plan", "spec", "sys"]),
     ("container", &["cgroup", "engine", "plan", "spec", "sys"]),
     ("image", &["spec", "sys"]),
     ("front", &["image", "spec", "sys"]),
