@@ -188,7 +188,7 @@ codes! {
     Scheduler = 33,
     /// ioprio_set(2) n0.
     IoPriority = 34,
-    /// sched_setaffinity(2) with the bytes s0. flags bit 0: no failure where the cpuset has none of them.
+    /// sched_setaffinity(2) with the bytes s0, or to all CPUs where there are none. flags bit 0: no failure where the cpuset has none of them.
     Affinity = 35,
     /// set_mempolicy(2): n0 mode, nodes s0.
     MemoryPolicy = 36,
@@ -222,6 +222,9 @@ codes! {
     Exec = 51,
     /// Become an init: fork; the child goes on with the script, this process reaps and forwards signals.
     Init = 52,
+    /// Look up the home directory of user n0 in the root's `/etc/passwd` and write it into the text s1,
+    /// which is `HOME=/` and room: s1 is all of it but its last NUL.
+    Home = 57,
     /// Make descriptor n0 the standard stream n1.
     Input = 56,
     /// PR_SET_PDEATHSIG n0: the signal to get when the parent ends.

@@ -69,10 +69,26 @@ impl Writer {
         }
     }
 
+    /// Adds a text with room behind it for one of `size` bytes and its NUL, which the child writes.
+    pub fn room(&mut self, text: &str, size: usize) -> Span {
+        let off = self.here();
+        let at = self.data.len();
+        self.data.extend_from_slice(text.as_bytes());
+        self.data.resize(at + size + 1, 0);
+        let len = small(size);
+        Span { off, len }
+    }
+
     /// Adds a list of texts as execve(2) wants it: an array of addresses (here: offsets) that ends
-    /// in 0. The span is the array, its length counted in entries without the closing one.
-    pub fn list<'a>(&mut self, texts: impl Iterator<Item = &'a str> + Clone) -> Span {
-        let count = texts.clone().count();
+    /// in 0; `last` is a text that is there already. The span is the array, its length counted in
+    /// entries without the closing one.
+    pub fn list<'a>(
+        &mut self,
+        texts: impl Iterator<Item = &'a str> + Clone,
+        last: Option<Span>,
+    ) -> Span {
+        let own = texts.clone().count();
+        let count = own + usize::from(last.is_some());
         self.align();
         let off = self.here();
         let at = self.data.len();
@@ -80,6 +96,10 @@ impl Writer {
         for (i, text) in texts.enumerate() {
             let start = u64::from(self.text(text).off);
             self.data[at + i * 8..at + i * 8 + 8].copy_from_slice(&start.to_ne_bytes());
+        }
+        if let Some(last) = last {
+            let at = at + own * 8;
+            self.data[at..at + 8].copy_from_slice(&u64::from(last.off).to_ne_bytes());
         }
         Span {
             off,

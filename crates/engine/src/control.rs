@@ -11,6 +11,7 @@ use sys::rustix::process::{Pid, Signal};
 use crate::Engine;
 use crate::error::{Error, Kind, Result};
 use crate::record::{CgroupRecord, Record};
+use crate::state_dir::StateDir;
 use crate::teardown::living_first;
 
 const PATIENCE_MS: u32 = 10_000;
@@ -24,13 +25,26 @@ impl Engine {
         let dir = self.open_state_dir(id)?;
         let record = dir.read()?;
         let first = living_first(&record)?;
-        if all {
-            if signal == Signal::KILL.as_raw() && !record.cgroups.is_empty() {
-                return Ok(self.group(&record)?.kill()?);
-            }
-            return send_to_all(&self.members(&record)?, signal);
-        }
         let not_running = || Error::new(Kind::WrongState, format!("container not running: {id}"));
+        if all {
+            let gone = |error| match first {
+                Some(_) => error,
+                None => not_running(),
+            };
+            if signal == Signal::KILL.as_raw() && !record.cgroups.is_empty() {
+                return Ok(self.group(&record).map_err(gone)?.kill()?);
+            }
+            return send_to_all(&self.members(&record).map_err(gone)?, signal);
+        }
+        // Without a namespace of pids, those that live on after the first one are killed like this alone.
+        let limited = !record.cgroups.is_empty();
+        if signal == Signal::KILL.as_raw() && limited && !has_own_pids(&dir)? {
+            let group = self.group(&record)?;
+            if first.is_none() && group.processes()?.is_empty() {
+                return Err(not_running());
+            }
+            return Ok(group.kill()?);
+        }
         let pidfd = first.ok_or_else(not_running)?;
         if !process::send(&pidfd, signal)? {
             return Err(not_running());
@@ -150,6 +164,14 @@ fn merge<'a>(resources: &mut Resources<'a>, changes: &Resources<'a>) {
     for (key, value) in &changes.rdma {
         resources.rdma.insert(key.clone(), *value);
     }
+}
+
+/// Whether the container has a namespace of pids, so that all end with its first process.
+fn has_own_pids(dir: &StateDir) -> Result<bool> {
+    let config = dir.read_config()?;
+    let spec = Spec::parse(&config)?;
+    let linux = spec.linux.as_ref();
+    Ok(linux.is_some_and(|linux| linux.namespace(spec::NamespaceType::Pid).is_some()))
 }
 
 fn send_to_all(members: &[Pid], signal: i32) -> Result<()> {

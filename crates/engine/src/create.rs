@@ -73,6 +73,9 @@ impl Launched<'_, '_> {
             other => other?,
         }
         self.end();
+        if self.failure().is_ok() {
+            self.record.files.clear();
+        }
         delete::remove(&self.dir, &self.record, None, Some(self.options.spec))
     }
 

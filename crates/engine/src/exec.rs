@@ -275,6 +275,9 @@ fn take_terminal(
             .map_err(|error| Error::from(error).at(&"--console-socket"))?;
         return Ok(socket::send(&socket, b"/dev/ptmx", &[master.as_fd()])?);
     }
+    if let (Terminal::Plain, Some(master)) = (options.terminal, &master) {
+        sys::stdio::end_lines_in_newline(master)?;
+    }
     executed.terminal = master;
     Ok(())
 }

@@ -520,6 +520,11 @@ impl<'p, 'a> Launching<'p, 'a> {
             }
             Answer::Terminal => {
                 self.terminal = message.descriptor;
+                if let (crate::Terminal::Plain, Some(master)) =
+                    (self.prepared.options.terminal, &self.terminal)
+                {
+                    sys::stdio::end_lines_in_newline(master)?;
+                }
                 Ok(())
             }
             Answer::Network => {
@@ -618,6 +623,10 @@ impl<'p, 'a> Launching<'p, 'a> {
         } else {
             Status::Running
         };
-        self.dir.write(&self.record)
+        // The pid file is the caller's from now on; only a failure still takes it away.
+        let files = core::mem::take(&mut self.record.files);
+        let written = self.dir.write(&self.record);
+        self.record.files = files;
+        written
     }
 }

@@ -17,6 +17,8 @@ pub enum Terminal<'a> {
     None,
     /// The caller, from [`crate::Launched::terminal`].
     Caller,
+    /// The caller, who does not show it on a terminal: lines end in a newline alone.
+    Plain,
     /// Whoever listens on this Unix socket (`--console-socket`).
     Socket(&'a str),
 }

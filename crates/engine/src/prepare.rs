@@ -173,7 +173,7 @@ fn plan_request<'a>(
         act,
         cgroup: lowered,
         seccomp: filter.map(Filter::program),
-        terminal: options.terminal == Terminal::Caller,
+        terminal: matches!(options.terminal, Terminal::Caller | Terminal::Plain),
         console_socket: match options.terminal {
             Terminal::Socket(path) => Some(path),
             _ => None,

@@ -95,7 +95,7 @@ fn start(
                 ..Success::default()
             });
         }
-        terminal = Terminal::Caller;
+        terminal = crate::run::own_terminal();
     }
     let options = ExecOptions {
         process,
@@ -118,9 +118,10 @@ fn start(
             return Ok(0);
         }
         if let (Some(master), Some(library)) = (executed.terminal.take(), library) {
-            let code = library.attend(master, &executed.pidfd);
-            executed.wait()?;
-            return code.map_err(|message| engine::Error::new(engine::Kind::Bug, message));
+            let copied = library.attend(master, &executed.pidfd);
+            let code = executed.wait()?.code();
+            copied.map_err(|message| engine::Error::new(engine::Kind::Bug, message))?;
+            return Ok(code);
         }
         crate::run::forward_until_end(&executed.pidfd, &signals)?;
         Ok(executed.wait()?.code())

@@ -97,12 +97,12 @@ pub enum Stream {
 
 /// What takes the C library's side.
 pub trait Library {
-    /// Copies between a terminal and the user's until the process ends; gives its exit status.
+    /// Copies between a terminal and the user's until the process ends.
     fn attend(
         &self,
         master: sys::OwnedFd,
         pidfd: &sys::OwnedFd,
-    ) -> core::result::Result<i32, String>;
+    ) -> core::result::Result<(), String>;
 
     /// What ps(1) prints when called with these options.
     fn ps(&self, options: &[&str]) -> core::result::Result<String, String>;

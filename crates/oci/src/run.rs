@@ -67,6 +67,10 @@ impl<'a> Given<'a> {
         options.no_pivot = self.no_pivot;
         options.no_new_keyring = self.no_new_keyring;
         options.preserve_fds = self.preserve_fds;
+        // Who names a cgroup looks there for figures and processes, whatever is limited.
+        let linux = spec.linux.as_ref();
+        let path = linux.and_then(|linux| linux.cgroups_path.as_ref());
+        options.count_use = path.is_some_and(|path| !path.is_empty());
         // As runc has it; whoever joins a namespace finds it as its owner left it.
         options.loopback = true;
         let terminal = spec
@@ -126,6 +130,15 @@ fn tell_plan(
         }
         Ok(())
     })
+}
+
+/// The terminal that we copy to and from.
+pub(crate) fn own_terminal() -> Terminal<'static> {
+    if sys::stdio::output_is_terminal() {
+        Terminal::Caller
+    } else {
+        Terminal::Plain
+    }
 }
 
 /// Who gets a pidfd of the process (`--pidfd-socket`), connected before anything is done.
@@ -202,7 +215,7 @@ pub(crate) fn run(
                 ..Success::default()
             });
         }
-        options.terminal = Terminal::Caller;
+        options.terminal = own_terminal();
     }
     tell_plan(global, &options, Act::Run, caller)?;
     let receiver = PidfdReceiver::connect(given.pidfd_socket)?;
@@ -239,9 +252,10 @@ fn attend(
     master: sys::OwnedFd,
     library: &dyn Library,
 ) -> Result<i32> {
-    let code = library.attend(master, &launched.pidfd);
-    launched.wait().map(Ended::code)?;
-    code.map_err(|message| engine::Error::new(engine::Kind::Bug, message))
+    let copied = library.attend(master, &launched.pidfd);
+    let code = launched.wait().map(Ended::code)?;
+    copied.map_err(|message| engine::Error::new(engine::Kind::Bug, message))?;
+    Ok(code)
 }
 
 /// Waits for the payload's end and reaps it.

@@ -131,7 +131,7 @@ fn read_resources(path: &str) -> Result<Vec<u8>> {
 
 /// A number of bytes, with a unit where one is given (`512m`, `1gib`), or -1.
 fn size(name: &str, text: &str) -> core::result::Result<i64, Error> {
-    let wrong = || usage(format!("invalid value for {name}: {text:?} is not a size"));
+    let wrong = || usage(format!("--{name}: invalid value {text:?}: not a size"));
     let end = text
         .find(|c: char| !c.is_ascii_digit() && c != '-')
         .unwrap_or(text.len());

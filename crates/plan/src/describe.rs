@@ -321,6 +321,7 @@ impl ChildAct<'_> {
                     program.len() / 8
                 )
             }
+            Self::Home { uid } => write!(f, "set HOME as /etc/passwd has it for user {uid}"),
             Self::WorkDir { path, .. } => write!(f, "change directory to {path}"),
             Self::CloseFrom { first } => write!(f, "close descriptors from {first} up at execve"),
             Self::WaitStart => f.write_str("wait for start"),

@@ -19,10 +19,12 @@ pub type Script = Writer;
 /// Writes the child's script.
 pub fn encode(plan: &Plan<'_>, slots: &dyn Slots) -> Script {
     let mut writer = Writer::with_capacity(plan.child.len());
+    let mut home = None;
     for step in &plan.child {
         let op = Encoder {
             writer: &mut writer,
             slots,
+            home: &mut home,
         }
         .op(&step.act);
         writer.op(op);
@@ -33,7 +35,12 @@ pub fn encode(plan: &Plan<'_>, slots: &dyn Slots) -> Script {
 struct Encoder<'w, 's> {
     writer: &'w mut Writer,
     slots: &'s dyn Slots,
+    /// The text of HOME that the child is going to write.
+    home: &'w mut Option<Span>,
 }
+
+/// Room for the longest home directory that is taken.
+const HOME_SIZE: usize = 511;
 
 fn op(code: Code) -> Op {
     Op {
@@ -310,6 +317,13 @@ impl Encoder<'_, '_> {
                 numbers(Code::Input, [self.slot(*slot), u64::from(*number), 0])
             }
             ChildAct::Keyring { name } => self.one_text(Code::Keyring, name),
+            ChildAct::Home { uid } => {
+                let room = self.writer.room("HOME=/", HOME_SIZE);
+                *self.home = Some(room);
+                let mut op = numbers(Code::Home, [u64::from(*uid), 0, 0]);
+                op.s[1] = room;
+                op
+            }
             ChildAct::WorkDir { path, make } => Op {
                 flags: u32::from(*make),
                 ..self.one_text(Code::WorkDir, path)
@@ -322,10 +336,10 @@ impl Encoder<'_, '_> {
                 arguments,
                 environment,
             } => {
-                let arguments = self.writer.list(arguments.iter().map(|text| text.as_ref()));
-                let environment = self
-                    .writer
-                    .list(environment.iter().map(|text| text.as_ref()));
+                let texts = arguments.iter().map(|text| text.as_ref());
+                let arguments = self.writer.list(texts, None);
+                let texts = environment.iter().map(|text| text.as_ref());
+                let environment = self.writer.list(texts, *self.home);
                 let s = [Span::default(), arguments, environment, Span::default()];
                 Op {
                     s,

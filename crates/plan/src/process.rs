@@ -38,6 +38,8 @@ struct Command<'a> {
     environment: Vec<Text<'a>>,
     /// Where a program without a slash is sought.
     path: Text<'a>,
+    /// Whether HOME is looked up where it is not given.
+    home: bool,
 }
 
 impl<'a> Command<'a> {
@@ -51,8 +53,9 @@ impl<'a> Command<'a> {
             place: Place::field("process.args[0]"),
             program: Cow::Borrowed(process.args.first().map_or("", |text| text.as_str())),
             arguments: process.args.iter().map(borrowed).collect(),
-            environment: process.env.iter().map(borrowed).collect(),
+            environment: environment(process),
             path: Cow::Borrowed(path.unwrap_or(DEFAULT_PATH)),
+            home: true,
         }
     }
 
@@ -69,6 +72,7 @@ impl<'a> Command<'a> {
             arguments,
             environment: hook.env.iter().map(borrowed).collect(),
             path: Cow::Borrowed(""),
+            home: false,
         }
     }
 
@@ -84,6 +88,23 @@ impl<'a> Command<'a> {
         };
         (Step { origin, act: find }, Step { origin, act: exec })
     }
+}
+
+/// Each variable once, the last one given. An empty HOME is as none: it is looked up.
+fn environment<'a>(process: &'a Process<'a>) -> Vec<Text<'a>> {
+    let name = |entry: &'a spec::Str<'a>| {
+        let text = entry.as_str();
+        text.split_once('=').map_or(text, |(name, _)| name)
+    };
+    let is_last = |(at, entry): &(usize, &'a spec::Str<'a>)| {
+        let mut later = process.env.iter().skip(at + 1);
+        !later.any(|other| name(other) == name(entry))
+    };
+    let given = process.env.iter().enumerate().filter(is_last);
+    given
+        .map(|(_, entry)| borrowed(entry))
+        .filter(|entry| entry != "HOME=")
+        .collect()
 }
 
 fn borrowed<'a>(text: &'a spec::Str<'a>) -> Text<'a> {
@@ -182,6 +203,7 @@ pub(crate) fn add<'a>(order: &mut Order<'a, '_>) -> Result<(), Error> {
         );
     }
     let mut steps = Vec::with_capacity(24);
+    steps.push(reset_affinity());
     add_machine(&mut steps, order.linux)?;
     add_process(&mut steps, process, last)?;
     for step in steps {
@@ -210,6 +232,18 @@ fn add_affinity<'a>(
         push(steps, field, act);
     }
     Ok(())
+}
+
+/// The caller's own CPUs (a service manager's choice for it) are none of the container's business.
+fn reset_affinity<'a>() -> Step<ChildAct<'a>> {
+    Step {
+        origin: Origin::Always("the runtime's own CPUs are not the payload's"),
+        act: ChildAct::Affinity {
+            mask: Vec::new(),
+            list: Cow::Borrowed("of the cgroup, all"),
+            may_miss: true,
+        },
+    }
 }
 
 /// `linux.personality` and `linux.memoryPolicy`.
@@ -265,6 +299,9 @@ pub(crate) fn exec<'a>(exec: &Exec<'a>) -> Result<Plan<'a>, Error> {
         push(ChildAct::Keyring { name: name.into() });
     }
     add_affinity(&mut child, last, "process.execCPUAffinity.final", false)?;
+    if initial.is_none() && last.is_none() {
+        child.push(reset_affinity());
+    }
     add_machine(&mut child, exec.linux)?;
     let command = Command::payload(exec.process);
     add_process(&mut child, exec.process, joined(exec, command))?;
@@ -295,7 +332,11 @@ pub(crate) fn confined_hook<'a>(
         },
     });
     join(&mut child, exec);
-    let command = Command::hook(place, hook);
+    let mut command = Command::hook(place, hook);
+    // It runs where the payload would, so that without an environment of its own it has the payload's.
+    if hook.env.is_empty() {
+        command.environment = environment(exec.process);
+    }
     add_process(&mut child, exec.process, joined(exec, command))?;
     Ok(Plan {
         host: Vec::new(),
@@ -361,6 +402,11 @@ fn add_process<'a>(
         make: last.make_work_dir,
     };
     push(steps, "process.cwd", work_dir);
+    let has_home = |text: &Text<'_>| text.starts_with("HOME=");
+    if last.command.home && !last.command.environment.iter().any(has_home) {
+        let uid = process.user.uid;
+        push(steps, "process.user.uid", ChildAct::Home { uid });
+    }
     add_privileges(steps, process, last);
     Ok(())
 }

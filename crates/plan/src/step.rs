@@ -368,6 +368,9 @@ pub enum ChildAct<'a> {
         flags: u64,
         listener: bool,
     },
+    Home {
+        uid: u32,
+    },
     WorkDir {
         path: Text<'a>,
         make: bool,

@@ -101,7 +101,7 @@ fn print(code: i32, out: &[u8], err: Option<String>) -> i32 {
 struct Attendant;
 
 impl Library for Attendant {
-    fn attend(&self, master: OwnedFd, pidfd: &OwnedFd) -> Result<i32, String> {
+    fn attend(&self, master: OwnedFd, pidfd: &OwnedFd) -> Result<(), String> {
         carry(master, pidfd).map_err(|error| error.to_string())
     }
 
@@ -117,7 +117,7 @@ impl Library for Attendant {
 
 /// Copies between the user's streams and a terminal until its process ends. The exit status is the
 /// engine's to tell.
-fn carry(master: OwnedFd, pidfd: &OwnedFd) -> sys::Result<i32> {
+fn carry(master: OwnedFd, pidfd: &OwnedFd) -> sys::Result<()> {
     let raw = is_terminal(sys::stdio::input());
     let signals = relay::signals(raw)?;
     let raw = if raw {
@@ -146,7 +146,7 @@ fn carry(master: OwnedFd, pidfd: &OwnedFd) -> sys::Result<i32> {
     };
     relay.run(User::standard(true), streams, &mut events)?;
     give_back();
-    Ok(0)
+    Ok(())
 }
 
 struct Target<'t> {

@@ -1,7 +1,10 @@
 //! The three descriptors that every process is born with.
 
-use rustix::fd::{BorrowedFd, FromRawFd, OwnedFd};
+use rustix::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
 use rustix::io::{FdFlags, fcntl_setfd};
+use rustix::termios::{OptionalActions, OutputModes, tcgetattr, tcsetattr};
+
+use crate::error::{OnCall, Result};
 
 /// Standard input.
 pub fn input() -> BorrowedFd<'static> {
@@ -23,6 +26,18 @@ pub fn error() -> BorrowedFd<'static> {
 fn standard(number: i32) -> BorrowedFd<'static> {
     // SAFETY: the number is not -1, and is never closed while the process lives.
     unsafe { BorrowedFd::borrow_raw(number) }
+}
+
+/// Lets a terminal pass a newline as it is, without a carriage return before it (`ONLCR` of termios(3)).
+pub fn end_lines_in_newline(master: impl AsFd) -> Result<()> {
+    let mut mode = tcgetattr(&master).on("tcgetattr", "the terminal")?;
+    mode.output_modes.remove(OutputModes::ONLCR);
+    tcsetattr(&master, OptionalActions::Now, &mode).on("tcsetattr", "the terminal")
+}
+
+/// Whether standard output is a terminal.
+pub fn output_is_terminal() -> bool {
+    tcgetattr(output()).is_ok()
 }
 
 /// A descriptor that this process was started with and that its command line names; from now on

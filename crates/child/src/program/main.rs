@@ -7,6 +7,7 @@
 
 #[path = "../../../sys/src/bare.rs"]
 mod bare;
+mod home;
 mod init;
 mod inside;
 mod mounts;

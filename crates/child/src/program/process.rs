@@ -32,10 +32,7 @@ impl Child {
             Code::Personality => bare::personality(op.n[0]).map_err(Failure::from),
             Code::Scheduler => bare::sched_setattr(bytes).map_err(Failure::from),
             Code::IoPriority => bare::ioprio_set(op.n[0]).map_err(Failure::from),
-            Code::Affinity => match bare::sched_setaffinity(bytes) {
-                Err(errno::EINVAL) if op.flags & 1 != 0 => Ok(()),
-                other => other.map_err(Failure::from),
-            },
+            Code::Affinity => affinity(bytes, op.flags & 1 != 0),
             Code::MemoryPolicy => bare::set_mempolicy(op.n[0], bytes).map_err(Failure::from),
             Code::Session => session(),
             Code::Keyring => self.keyring(op),
@@ -48,6 +45,7 @@ impl Child {
                 .map_err(Failure::from),
             Code::Seccomp => self.seccomp(op),
             Code::WorkDir => self.work_dir(op),
+            Code::Home => self.home(op),
             Code::CloseFrom => bare::cloexec_from(op.n[0]).map_err(Failure::from),
             Code::ParentDeath => bare::prctl(PR_SET_PDEATHSIG, op.n[0], 0)
                 .map(drop)
@@ -241,6 +239,17 @@ fn link_up(name: &[u8]) -> Step {
     bare::ioctl_bytes(socket, SIOCSIFFLAGS, &mut request)?;
     bare::close(socket);
     Ok(())
+}
+
+/// An empty mask is that of all CPUs, of which the cgroup's are left.
+fn affinity(mask: &[u8], may_miss: bool) -> Step {
+    /// As many as the kernel can be built for.
+    const ALL: [u8; 8192 / 8] = [0xff; 8192 / 8];
+    let mask = if mask.is_empty() { &ALL } else { mask };
+    match bare::sched_setaffinity(mask) {
+        Err(errno::EINVAL) if may_miss => Ok(()),
+        other => other.map_err(Failure::from),
+    }
 }
 
 fn session() -> Step {

@@ -65,6 +65,13 @@ impl Script {
             .unwrap_or(&[])
     }
 
+    /// Writes a text and its NUL where the script has room for them.
+    pub fn write_text(&self, offset: usize, text: &[u8]) {
+        for (at, byte) in text.iter().chain(&[0]).enumerate() {
+            self.map.write(offset + at, *byte);
+        }
+    }
+
     /// A text of the script; an empty one where the span is malformed.
     pub fn text(&self, span: Span) -> &'static CStr {
         self.map

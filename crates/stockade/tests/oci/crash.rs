@@ -57,6 +57,7 @@ impl Sweep {
     }
 
     fn delete(&self, after: &str) {
+        self.bundle.take_pid_file();
         self.bundle
             .call(&["delete", "--force", &self.bundle.id])
             .ok();

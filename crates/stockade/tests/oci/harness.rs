@@ -410,6 +410,15 @@ impl Bundle {
         found
     }
 
+    /// Takes the pid file away if it is the caller's: once the container was made.
+    pub fn take_pid_file(&self) {
+        let state = self.dir.join("state").join(&self.id).join("state.json");
+        let path = self.below("pid");
+        if !fs::read_to_string(state).is_ok_and(|text| text.contains(&path)) {
+            let _ = fs::remove_file(path);
+        }
+    }
+
     /// Asserts that nothing is left.
     #[track_caller]
     pub fn assert_nothing_left(&self, after: &str) {

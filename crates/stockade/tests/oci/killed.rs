@@ -61,6 +61,7 @@ fn random_kills_of_the_runtime() {
                 kill_at_random(&bundle, &["delete", "--force", &id], &mut random);
             }
         }
+        bundle.take_pid_file();
         bundle.call(&["delete", "--force", &id]).ok();
         bundle.assert_nothing_left(&format!("round {round}"));
     }

@@ -159,7 +159,10 @@ fn nothing_of_the_runtime_is_inherited() {
     bundle.args(&["env"]).write_config();
     let mut command = bundle.command(&["run", &bundle.id]);
     command.env("SECRET", "1");
-    assert_eq!(bundle.finish(command).ok().out, "PATH=/bin\nONE=1\n");
+    assert_eq!(
+        bundle.finish(command).ok().out,
+        "PATH=/bin\nONE=1\nHOME=/root\n"
+    );
     let masks = "grep -E '^Sig(Blk|Ign)' /proc/self/status | tr -d '\\t'";
     let out = bundle.sh(masks).run().ok().out;
     assert_eq!(out, "SigBlk:0000000000000000\nSigIgn:0000000000000000\n");
