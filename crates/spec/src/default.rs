@@ -5,8 +5,8 @@ use alloc::vec::Vec;
 
 use crate::state::OCI_VERSION;
 use crate::{
-    Access, CapSet, Capabilities, DeviceRule, Linux, Mount, Namespace, NamespaceType,
-    Process, Resources, Rlimit, RlimitKind, Root, Spec, Str, User,
+    Access, CapSet, Capabilities, DeviceRule, Linux, Mount, Namespace, NamespaceType, Process,
+    Resources, Rlimit, RlimitKind, Root, Spec, Str, User,
 };
 
 /// What `spec` writes, and what every engine's users start from: a shell on a terminal, three

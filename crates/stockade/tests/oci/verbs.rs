@@ -439,8 +439,12 @@ fn options_that_are_none() {
     bundle
         .call(&["run", "--banana", &bundle.id])
         .fails("--banana");
-    bundle.call(&["run"]).fails("requires exactly 1 argument(s)");
-    bundle.call(&["run", "a", "b"]).fails("requires exactly 1 argument(s)");
+    bundle
+        .call(&["run"])
+        .fails("requires exactly 1 argument(s)");
+    bundle
+        .call(&["run", "a", "b"])
+        .fails("requires exactly 1 argument(s)");
     bundle
         .call(&["run", "--preserve-fds", "-1", &bundle.id])
         .fails("--preserve-fds");
