@@ -19,7 +19,6 @@ struct Given<'a> {
     pidfd_socket: Option<&'a str>,
     apparmor: Option<&'a str>,
     process_label: Option<&'a str>,
-    cgroups: Vec<&'a str>,
     pid_file: Option<&'a str>,
     cwd: Option<&'a str>,
     env: Vec<&'a str>,
@@ -149,7 +148,10 @@ fn parse_option<'a>(
         "pidfd-socket" => given.pidfd_socket = Some(arguments.value(option)?),
         "apparmor" => given.apparmor = Some(arguments.value(option)?),
         "process-label" => given.process_label = Some(arguments.value(option)?),
-        "cgroup" => given.cgroups.push(arguments.value(option)?),
+        "cgroup" => {
+            let message = "exec --cgroup: not supported yet";
+            return Err(engine::Error::new(engine::Kind::Unsupported, message));
+        }
         "ignore-paused" => given.ignore_paused = arguments.switch(option)?,
         "preserve-fds" => given.preserve_fds = arguments.number(option)?,
         name => return Err(usage(format!("exec: unknown option --{name}"))),

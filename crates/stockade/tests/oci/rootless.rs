@@ -227,7 +227,7 @@ fn ids_of_others_are_refused_with_the_mapping_programs_words() {
         .fails("config.json: linux.uidMappings: newuidmap: uid range");
     assert!(ran.err.contains("not allowed"), "{ran:?}");
     assert!(
-        ran.err.contains("hint: a user's ranges are in /etc/subuid"),
+        ran.err.contains("(a user's ranges are in /etc/subuid"),
         "{ran:?}"
     );
     user.assert_nothing_left();
