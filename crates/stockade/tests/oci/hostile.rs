@@ -313,3 +313,125 @@ fn a_link_to_proc_beside_proc_is_no_target() {
         bundle.assert_nothing_left(name);
     }
 }
+
+/// Somebody inside exchanges a directory for a link, again and again, while the runtime makes a mount's
+/// target below it: the mount, and what is made for it, is in the root or nowhere.
+#[test]
+fn a_target_that_changes_while_it_is_made_stays_in_the_root() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    let Some((mut bundle, outside)) = with_own_dev() else {
+        return;
+    };
+    fs::create_dir(bundle.below("rootfs/a")).unwrap();
+    symlink(&outside, bundle.below("rootfs/b")).unwrap();
+    bundle.mount("tmpfs", "tmpfs", "/a/deep/target", &[]);
+    bundle.mount("bind", "/etc/hostname", "/a/file", &["bind"]);
+    bundle.sh("true").write_config();
+    let done = AtomicBool::new(false);
+    let (one, other) = (bundle.below("rootfs/a"), bundle.below("rootfs/b"));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let exchange = rustix::fs::RenameFlags::EXCHANGE;
+            while !done.load(Ordering::Relaxed) {
+                let _ = rustix::fs::renameat_with(
+                    rustix::fs::CWD,
+                    &*one,
+                    rustix::fs::CWD,
+                    &*other,
+                    exchange,
+                );
+            }
+        });
+        for _ in 0..40 {
+            // It may fail: the link leads nowhere in the root.
+            let _ = bundle.call(&["run", &bundle.id]);
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+    assert_untouched(&bundle);
+    bundle.assert_nothing_left("races");
+}
+
+/// What is at `/proc` in a root never gets what the runtime writes to procfs.
+#[test]
+fn writes_to_procfs_go_to_no_other_proc() {
+    let Some(mut bundle) = Bundle::permissive() else {
+        return;
+    };
+    let files = [
+        "sys/net/ipv4/ip_forward",
+        "self/oom_score_adj",
+        "thread-self/attr/exec",
+    ];
+    for file in files {
+        let path = bundle.dir.join("fake").join(file);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, "untouched").unwrap();
+    }
+    let fake = bundle.below("fake");
+    bundle.config["mounts"][0] =
+        json!({"destination": "/proc", "type": "bind", "source": fake, "options": ["bind"]});
+    for list in ["maskedPaths", "readonlyPaths"] {
+        bundle.config["linux"][list] = json!([]);
+    }
+    bundle.config["linux"]["sysctl"] = json!({"net.ipv4.ip_forward": "1"});
+    bundle.config["process"]["oomScoreAdj"] = json!(300);
+    // The real procfs, mounted by the payload, tells that they have arrived.
+    bundle.capabilities(&["CAP_SYS_ADMIN"]);
+    let show =
+        "mount -t proc proc /mnt && cat /mnt/sys/net/ipv4/ip_forward /mnt/self/oom_score_adj";
+    assert_eq!(bundle.sh(show).run().ok().out, "1\n300\n");
+    for file in files {
+        let path = bundle.dir.join("fake").join(file);
+        assert_eq!(fs::read_to_string(path).unwrap(), "untouched", "{file}");
+    }
+}
+
+/// Neither limits nor a `release_agent` can be written by who has no cgroup namespace and no delegation.
+#[test]
+fn cgroups_are_read_only_with_and_without_a_namespace() {
+    for namespace in [false, true] {
+        let Some(mut bundle) = Bundle::new() else {
+            return;
+        };
+        bundle.without_namespace("cgroup");
+        if namespace {
+            bundle.push("/linux/namespaces", json!({"type": "cgroup"}));
+        }
+        bundle.config["linux"]["resources"]["pids"] = json!({"limit": 50});
+        let script = "cd /sys/fs/cgroup; find . -name cgroup.procs | wc -l; find . -name release_agent; \
+            for f in $(find . -type f); do (echo 0 > $f) 2>/dev/null && echo wrote $f; done; \
+            for d in $(find . -type d); do mkdir $d/x 2>/dev/null && echo made $d/x; done; true";
+        let out = bundle.sh(script).run().ok().out;
+        let (count, rest) = out.split_once('\n').unwrap();
+        assert_ne!(count, "0", "nothing to try: {out}");
+        let agents = rest.lines().filter(|line| line.ends_with("release_agent"));
+        assert!(
+            namespace || agents.count() == 0,
+            "the container's own is no root: {out}"
+        );
+        assert!(!rest.contains("wrote") && !rest.contains("made"), "{out}");
+    }
+}
+
+/// A name that is in no directory can be reached by whoever shares the host's network.
+#[test]
+fn no_socket_is_abstract() {
+    let Some(mut bundle) = Bundle::new() else {
+        return;
+    };
+    bundle.sh("sleep 100").create().ok();
+    let sockets = fs::read_to_string("/proc/net/unix").unwrap();
+    let ours: Vec<_> = sockets
+        .lines()
+        .filter(|line| line.contains(bundle.path()) || line.contains(&bundle.id))
+        .filter_map(|line| line.split_whitespace().nth(7))
+        .collect();
+    assert!(!ours.is_empty(), "there is one for start");
+    assert!(ours.iter().all(|name| name.starts_with('/')), "{ours:?}");
+    let mode = fs::metadata(bundle.dir.join("state").join(&bundle.id)).unwrap();
+    assert_eq!(
+        std::os::unix::fs::PermissionsExt::mode(&mode.permissions()) & 0o777,
+        0o700
+    );
+}
