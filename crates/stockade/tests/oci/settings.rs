@@ -203,3 +203,110 @@ fn personality_and_memory_policy_are_set() {
     let maps = bundle.sh("cat /proc/self/numa_maps").run().ok().out;
     assert!(maps.contains(" bind:0 "), "{maps}");
 }
+
+#[test]
+fn limits_of_huge_pages_and_raw_files_of_v2() {
+    let Some(mut bundle) = Bundle::new() else {
+        return;
+    };
+    let size = std::path::Path::new("/sys/kernel/mm/hugepages/hugepages-2048kB");
+    let unified = ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"]
+        .map(|dir| std::path::Path::new(dir).join("cgroup.controllers"));
+    let controllers = unified
+        .iter()
+        .find_map(|path| std::fs::read_to_string(path).ok());
+    if !size.exists() || !controllers.is_some_and(|all| all.contains("hugetlb")) {
+        eprintln!("skipped: no huge pages in a cgroup v2");
+        return;
+    }
+    bundle.push("/linux/namespaces", json!({"type": "cgroup"}));
+    bundle.config["linux"]["resources"]["hugepageLimits"] =
+        json!([{"pageSize": "2MB", "limit": 4_194_304}]);
+    bundle.config["linux"]["resources"]["unified"] = json!({"cgroup.max.descendants": "7"});
+    let show = "for f in hugetlb.2MB.max hugetlb.2MB.rsvd.max cgroup.max.descendants; do \
+        cat $(find /sys/fs/cgroup -name $f); done";
+    let out = bundle.sh(show).run().ok().out;
+    assert_eq!(out, "4194304\n4194304\n7\n");
+    bundle.assert_nothing_left("run");
+}
+
+#[test]
+fn resources_that_this_host_cannot_hold_are_refused_by_name() {
+    let Some(mut bundle) = Bundle::new() else {
+        return;
+    };
+    let default = bundle.config["linux"]["resources"].clone();
+    for (field, value, place) in [
+        (
+            "rdma",
+            json!({"no-such-device": {"hcaHandles": 1}}),
+            "linux.resources.rdma",
+        ),
+        (
+            "unified",
+            json!({"banana.max": "1"}),
+            "linux.resources.unified",
+        ),
+        (
+            "unified",
+            json!({"misc.max": "no-such-resource 1"}),
+            "linux.resources.unified",
+        ),
+        (
+            "unified",
+            json!({"../memory.max": "1"}),
+            "linux.resources.unified",
+        ),
+        (
+            "hugepageLimits",
+            json!([{"pageSize": "3MB", "limit": 0}]),
+            "linux.resources.hugepageLimits[0]",
+        ),
+        (
+            "hugepageLimits",
+            json!([{"pageSize": "x/y", "limit": 0}]),
+            "linux.resources.hugepageLimits[0]",
+        ),
+    ] {
+        bundle.config["linux"]["resources"] = default.clone();
+        bundle.config["linux"]["resources"][field] = value;
+        bundle.sh("true").run().fails(place);
+        bundle.assert_nothing_left(place);
+    }
+    bundle.config["linux"]["resources"] = default;
+    bundle.config["linux"]["intelRdt"] = json!({"closID": "c", "l3CacheSchema": "L3:0=f"});
+    bundle.run().fails("config.json: linux.intelRdt");
+    bundle.assert_nothing_left("linux.intelRdt");
+}
+
+/// What `features` promises is what the verbs then take.
+#[test]
+fn features_are_those_that_are_built() {
+    let Some(bundle) = Bundle::new() else {
+        return;
+    };
+    let out = bundle.call(&["features"]).ok().out;
+    let features: serde_json::Value = serde_json::from_str(&out).expect("JSON");
+    let linux = &features["linux"];
+    for (pointer, built) in [
+        ("/netDevices/enabled", true),
+        ("/mountExtensions/idmap/enabled", true),
+        ("/seccomp/enabled", true),
+        ("/apparmor/enabled", true),
+        ("/selinux/enabled", true),
+        ("/intelRdt/enabled", false),
+    ] {
+        assert_eq!(linux.pointer(pointer), Some(&json!(built)), "{pointer}");
+    }
+    for option in [
+        "idmap",
+        "ridmap",
+        "rro",
+        "rnosymfollow",
+        "tmpcopyup",
+        "runbindable",
+    ] {
+        let options = features["mountOptions"].as_array().expect("a list");
+        assert!(options.contains(&json!(option)), "{option}");
+    }
+}
