@@ -247,6 +247,8 @@ pub mod flag {
     pub const SOURCE_INSIDE: u32 = 32;
     /// A file system that is refused for want of a right is bound from the host's mount at the same place.
     pub const HOST_INSTEAD: u32 = 128;
+    /// A tmpfs gets the mode of the directory that it covers; its own where that is made for it.
+    pub const INHERIT_MODE: u32 = 256;
     /// The last component of the target must be a real directory, no symbolic link.
     pub const REAL_DIRECTORY: u32 = 64;
 }

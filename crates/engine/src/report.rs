@@ -163,6 +163,11 @@ fn hint(act: &ChildAct<'_>, errno: Errno, at: u32) -> Option<&'static str> {
         (ChildAct::Label { .. }, Errno::NOENT | Errno::INVAL) => {
             "this kernel runs without that security module; nothing is started unconfined"
         }
+        (ChildAct::Mount(mount), Errno::NOTDIR | Errno::LOOP)
+            if at == part::TARGET && matches!(&*mount.kind, "proc" | "sysfs") =>
+        {
+            "it must be mounted on ordinary directory, never through a link of the image's"
+        }
         (ChildAct::Mount(_), Errno::NODEV) => "this kernel has no such file system",
         (ChildAct::Bind(_), Errno::NOENT) if at == part::SOURCE => {
             "the source does not exist on the host"

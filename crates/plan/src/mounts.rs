@@ -153,7 +153,7 @@ fn add_new<'a>(
         target: target(mount),
         flags: mount_flags(options.attributes, options.superblock.set),
         data: labels::with_context(kind, options.joined_data().unwrap_or_default(), order.linux),
-        op_flags: op_flags(mount) | host_instead(kind, mount),
+        op_flags: op_flags(mount) | host_instead(kind, mount) | inherit_mode(kind, options),
         host_attributes: pack(options.attributes),
     };
     if options.copy_up && kind != "tmpfs" {
@@ -174,6 +174,16 @@ fn add_new<'a>(
 fn host_instead(kind: &str, mount: &Mount<'_>) -> u32 {
     let own = kind == "sysfs" && target(mount).trim_end_matches('/') == "/sys";
     if own { flag::HOST_INSTEAD } else { 0 }
+}
+
+/// A tmpfs whose mode nobody gave is as open as what it covers.
+fn inherit_mode(kind: &str, options: &Options<'_>) -> u32 {
+    let given = options
+        .data
+        .iter()
+        .any(|option| option.starts_with("mode="));
+    let inherits = kind == "tmpfs" && !given && !options.copy_up;
+    if inherits { flag::INHERIT_MODE } else { 0 }
 }
 
 fn pack(attributes: Attributes) -> (u32, u32) {

@@ -336,6 +336,7 @@ pub(crate) fn confined_hook<'a>(
     // It runs where the payload would, so that without an environment of its own it has the payload's.
     if hook.env.is_empty() {
         command.environment = environment(exec.process);
+        command.home = true;
     }
     add_process(&mut child, exec.process, joined(exec, command))?;
     Ok(Plan {

@@ -140,6 +140,9 @@ impl Child {
     /// The target becomes the working directory and is mounted upon as `.`, so that no path is
     /// walked a second time.
     fn mount(&mut self, op: &Op) -> Step {
+        if op.flags & flag::INHERIT_MODE != 0 {
+            return self.mount_like_covered(op);
+        }
         let target = self.target(op, op.s[2], Make::Directory(0o755))?;
         bare::fchdir(target).part(part::TARGET)?;
         bare::close(target);
@@ -156,6 +159,32 @@ impl Child {
             }
             other => other?,
         }
+        Ok(())
+    }
+
+    /// Mounts with the option `mode=` of the directory that is there. Apart from the others, as it takes
+    /// room on the stack.
+    #[inline(never)]
+    fn mount_like_covered(&mut self, op: &Op) -> Step {
+        let found = self.root.open(self.script.text(op.s[2]), O_PATH);
+        let target = self.target(op, op.s[2], Make::Directory(0o755))?;
+        bare::fchdir(target).part(part::TARGET)?;
+        bare::close(target);
+        self.root.forget();
+        let given = self.script.text(op.s[3]).to_bytes();
+        let mut data = PathBuffer::new(c"")?;
+        data.set(&[given])?;
+        if let Ok(covered) = found {
+            let status = bare::fstat(covered).part(part::CHECK)?;
+            bare::close(covered);
+            let digit = |shift: u32| b'0' + (status.mode >> shift & 7) as u8;
+            let mode = [digit(9), digit(6), digit(3), digit(0)];
+            let comma: &[u8] = if given.is_empty() { b"" } else { b"," };
+            data.set(&[given, comma, b"mode=", &mode])?;
+        }
+        let kind = self.script.some_text(op.s[0]);
+        let source = self.script.some_text(op.s[1]);
+        bare::mount(source, c".", kind, op.n[0], Some(data.as_text()))?;
         Ok(())
     }
 

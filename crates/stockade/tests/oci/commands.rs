@@ -331,9 +331,9 @@ fn a_start_container_hook_has_the_payloads_environment() {
         return;
     };
     bundle.config["process"]["env"] = json!(["PATH=/bin", "ONE=two"]);
-    let hook = |env: Value| json!([{"path": "/bin/sh", "args": ["sh", "-c", "echo \"[$ONE]\" > /told"], "env": env}]);
+    let hook = |env: Value| json!([{"path": "/bin/sh", "args": ["sh", "-c", "echo \"[$ONE$HOME]\" > /told"], "env": env}]);
     bundle.config["hooks"] = json!({"startContainer": hook(json!([]))});
-    assert_eq!(bundle.sh("cat /told").run().ok().out, "[two]\n");
+    assert_eq!(bundle.sh("cat /told").run().ok().out, "[two/]\n");
     bundle.config["hooks"] = json!({"startContainer": hook(json!(["ONE=own"]))});
     assert_eq!(bundle.sh("cat /told").run().ok().out, "[own]\n");
 }

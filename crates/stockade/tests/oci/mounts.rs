@@ -554,3 +554,25 @@ fn the_cgroup_mount_shows_only_the_containers_own() {
     let out = bundle.sh("cat /sys/fs/cgroup/pids/pids.max /sys/fs/cgroup/pids.max 2>/dev/null; mkdir /sys/fs/cgroup/pids/x 2>/dev/null || echo no; cat /proc/self/cgroup | grep -v ':/$' | grep pids").run();
     assert_eq!(out.out, "40\nno\n", "{out:?}");
 }
+
+#[test]
+fn a_tmpfs_is_as_open_as_what_it_covers() {
+    let Some(mut bundle) = Bundle::permissive() else {
+        return;
+    };
+    use std::os::unix::fs::PermissionsExt;
+    let there = bundle.dir.join("rootfs/there");
+    std::fs::create_dir(&there).unwrap();
+    std::fs::set_permissions(&there, PermissionsExt::from_mode(0o2710)).unwrap();
+    bundle.mount("tmpfs", "tmpfs", "/there", &["nosuid"]);
+    bundle.mount("tmpfs", "tmpfs", "/made", &["nosuid", "size=64k"]);
+    let out = bundle.sh("stat -c %a /there /made").run().ok().out;
+    assert_eq!(out, "2710\n1777\n");
+    bundle.mount("tmpfs", "tmpfs", "/there", &["mode=0700", "size=64k"]);
+    let out = bundle
+        .sh("stat -c %a /there; grep /there /proc/mounts")
+        .run()
+        .ok()
+        .out;
+    assert!(out.starts_with("700\n"), "{out}");
+}
