@@ -333,7 +333,7 @@ fn a_start_container_hook_has_the_payloads_environment() {
     bundle.config["process"]["env"] = json!(["PATH=/bin", "ONE=two"]);
     let hook = |env: Value| json!([{"path": "/bin/sh", "args": ["sh", "-c", "echo \"[$ONE$HOME]\" > /told"], "env": env}]);
     bundle.config["hooks"] = json!({"startContainer": hook(json!([]))});
-    assert_eq!(bundle.sh("cat /told").run().ok().out, "[two/]\n");
+    assert_eq!(bundle.sh("cat /told").run().ok().out, "[two/root]\n");
     bundle.config["hooks"] = json!({"startContainer": hook(json!(["ONE=own"]))});
     assert_eq!(bundle.sh("cat /told").run().ok().out, "[own]\n");
 }
