@@ -43,6 +43,7 @@ pub use options::{Options, Terminal};
 pub use plan;
 pub use record::{Record, Status};
 pub use rootless::Rootless;
+pub use seccomp_cache::unknown_calls;
 pub use state_dir::StateDir;
 
 use alloc::string::String;

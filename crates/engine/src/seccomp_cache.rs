@@ -66,6 +66,17 @@ impl Filter {
     }
 }
 
+/// The names in `linux.seccomp` that are no system call known here: rules about them are left out, as all
+/// runtimes do, so that one profile serves many kernels.
+pub fn unknown_calls<'s>(spec: &'s spec::Spec<'_>) -> impl Iterator<Item = &'s str> {
+    let profile = spec.linux.as_ref().and_then(|linux| linux.seccomp.as_ref());
+    let rules = profile.map_or(&[][..], |profile| &profile.syscalls);
+    let names = rules.iter().flat_map(|rule| &rule.names);
+    names
+        .map(|name| name.as_str())
+        .filter(|name| !seccomp::is_known(name))
+}
+
 /// The program of `profile`: a kept one, or compiled. Nothing is written before [`Filter::keep`].
 pub(crate) fn program(state_root: &str, profile: &Seccomp<'_>) -> Result<Filter> {
     let kernel = kernel_for(profile);

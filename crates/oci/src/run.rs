@@ -119,6 +119,11 @@ fn tell_plan(
     if !global.log.debug {
         return Ok(());
     }
+    for name in engine::unknown_calls(options.spec) {
+        let words =
+            || format!("linux.seccomp: no system call is called {name:?}: its rule is left out");
+        global.log.debug(caller, words);
+    }
     engine::plan_of(&global.engine, options, act, |plan| {
         for step in &plan.host {
             let words = || format!("host: {} [{}]", step.act, step.origin);

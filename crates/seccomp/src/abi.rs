@@ -99,6 +99,11 @@ impl Abi {
     }
 }
 
+/// Whether a name is that of a system call of any ABI; rules about others are left out of programs.
+pub fn is_known(name: &str) -> bool {
+    crate::numbers::find(name).is_some()
+}
+
 /// The names of all system calls that are known here, sorted.
 pub fn names() -> impl Iterator<Item = &'static str> {
     CALLS.iter().map(|call| call.0)

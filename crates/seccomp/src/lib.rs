@@ -22,7 +22,7 @@ mod program;
 mod rules;
 mod tree;
 
-pub use abi::{Abi, names};
+pub use abi::{Abi, is_known, names};
 pub use compile::{Compiled, Kernel, compile};
 pub use digest::{Digest, digest};
 pub use interpret::{Call, run};

@@ -201,3 +201,23 @@ fn flags_that_the_kernel_knows_are_set_and_others_refused() {
         bundle.run().fails("config.json: linux.seccomp.flags[0]");
     }
 }
+
+#[test]
+fn names_that_are_no_system_call_are_told_to_who_debugs() {
+    let Some(mut bundle) = Bundle::new() else {
+        return;
+    };
+    bundle.config["linux"]["seccomp"] =
+        filter(json!([{"names": ["mkdir", "banana"], "action": "SCMP_ACT_ERRNO"}]));
+    bundle.sh("true").write_config();
+    let log = bundle.below("log");
+    bundle
+        .call(&["--debug", "--log", &log, "run", &bundle.id])
+        .ok();
+    let log = std::fs::read_to_string(log).unwrap();
+    let lines: Vec<_> = log
+        .lines()
+        .filter(|line| line.contains("no system call"))
+        .collect();
+    assert!(lines.len() == 1 && lines[0].contains("banana"), "{log}");
+}
