@@ -20,7 +20,7 @@ use crate::options::Terminal;
 use crate::record::Record;
 use crate::report;
 use crate::split::{self, PidEntry};
-use crate::{Engine, facts, hooks, seccomp_cache, teardown};
+use crate::{Engine, facts, hooks, seccomp_cache, sub_cgroup, teardown};
 
 const NEWUSER: u64 = 0x1000_0000;
 const NEWPID: u64 = 0x2000_0000;
@@ -36,6 +36,8 @@ pub struct ExecOptions<'a> {
     pub pid_file: Option<&'a str>,
     /// How many descriptors from 3 up the process keeps.
     pub preserve_fds: u32,
+    /// Cgroups below the container's, as runc's `--cgroup` names them.
+    pub cgroups: &'a [&'a str],
     /// Run in a paused container too: the process starts frozen.
     pub ignore_paused: bool,
 }
@@ -120,7 +122,11 @@ impl Engine {
             Some(profile) => Some(seccomp_cache::program(&self.state_root, profile)?),
             None => None,
         };
-        let group = self.group(&record)?;
+        let group = if options.cgroups.is_empty() {
+            self.group(&record)?
+        } else {
+            sub_cgroup::open(record.leaves(), options.cgroups)?
+        };
         let user = own_user_namespace(&spec);
         let own = hooks::namespaces_of(&spec);
         let pids = match own & NEWPID {
@@ -147,7 +153,7 @@ impl Engine {
         let spawned = match joining.start(&group) {
             // Its init has moved below and enabled controllers there: the container's own cgroup takes
             // nobody any more, so the process goes to where its init is.
-            Err(error) if error.kind == Kind::Kernel(Errno::BUSY) => {
+            Err(error) if error.kind == Kind::Kernel(Errno::BUSY) && options.cgroups.is_empty() => {
                 let group = Group::open_where(record.leaves(), record.pid)?;
                 joining.start(&group)?
             }

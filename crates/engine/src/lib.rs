@@ -34,6 +34,7 @@ mod seccomp_cache;
 mod split;
 mod start;
 mod state_dir;
+mod sub_cgroup;
 mod teardown;
 
 pub use create::{Launched, plan_of, run_or_create, timestamp_now};

@@ -19,6 +19,7 @@ struct Given<'a> {
     pidfd_socket: Option<&'a str>,
     apparmor: Option<&'a str>,
     process_label: Option<&'a str>,
+    cgroups: Vec<&'a str>,
     pid_file: Option<&'a str>,
     cwd: Option<&'a str>,
     env: Vec<&'a str>,
@@ -101,6 +102,7 @@ fn start(
         terminal,
         pid_file: given.pid_file,
         preserve_fds: given.preserve_fds,
+        cgroups: &given.cgroups,
         ignore_paused: given.ignore_paused,
     };
     let receiver = PidfdReceiver::connect(given.pidfd_socket)?;
@@ -148,10 +150,7 @@ fn parse_option<'a>(
         "pidfd-socket" => given.pidfd_socket = Some(arguments.value(option)?),
         "apparmor" => given.apparmor = Some(arguments.value(option)?),
         "process-label" => given.process_label = Some(arguments.value(option)?),
-        "cgroup" => {
-            let message = "exec --cgroup: not supported yet";
-            return Err(engine::Error::new(engine::Kind::Unsupported, message));
-        }
+        "cgroup" => given.cgroups.push(arguments.value(option)?),
         "ignore-paused" => given.ignore_paused = arguments.switch(option)?,
         "preserve-fds" => given.preserve_fds = arguments.number(option)?,
         name => return Err(usage(format!("exec: unknown option --{name}"))),

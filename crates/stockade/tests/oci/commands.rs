@@ -337,3 +337,38 @@ fn a_start_container_hook_has_the_payloads_environment() {
     bundle.config["hooks"] = json!({"startContainer": hook(json!(["ONE=own"]))});
     assert_eq!(bundle.sh("cat /told").run().ok().out, "[own]\n");
 }
+
+#[test]
+fn exec_goes_to_a_cgroup_below() {
+    let Some(mut bundle) = Bundle::new() else {
+        return;
+    };
+    bundle.sh("sleep 100").write_config();
+    bundle.call(&["run", "-d", &bundle.id]).ok();
+    let hierarchy = std::path::Path::new("/sys/fs/cgroup/pids");
+    if !hierarchy.exists() {
+        eprintln!("skipped: no hierarchy of pids alone");
+        return;
+    }
+    let below = format!("{}{}/below", hierarchy.display(), bundle.cgroup());
+    std::fs::create_dir(below).unwrap();
+    let exec = |cgroup: &str| {
+        let words = [
+            "exec",
+            "--cgroup",
+            cgroup,
+            &bundle.id,
+            "cat",
+            "/proc/self/cgroup",
+        ];
+        bundle.call(&words)
+    };
+    let line = format!(":pids:{}/below\n", bundle.cgroup());
+    assert!(exec("pids:/below").ok().out.contains(&line));
+    exec("pids:..").fails("bad sub cgroup path");
+    exec("pids:missing").fails("o such file or directory");
+    exec("banana:/").fails("unknown controller");
+    exec("/").ok();
+    bundle.call(&["delete", "--force", &bundle.id]).ok();
+    bundle.assert_nothing_left("a cgroup that was made below");
+}
