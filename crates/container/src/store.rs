@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 
 use engine::{Engine, Error, Kind, Result};
 use sys::error::OnCall;
+use sys::initial::{effective_user, variable};
 use sys::root::entry::Entry;
 use sys::rustix::fs::{
     Access, AtFlags, CWD, FlockOperation, Mode, OFlags, RenameFlags, accessat, mkdirat, openat,
@@ -31,11 +32,31 @@ pub struct Store {
 }
 
 impl Default for Store {
+    /// Root's, or the ordinary user's own: below `XDG_DATA_HOME` and `XDG_RUNTIME_DIR`.
     fn default() -> Self {
-        Self {
-            data: String::from("/var/lib/stockade"),
-            engine: Engine::new("/run/stockade"),
+        let user = effective_user() != 0;
+        match own_data().filter(|_| user) {
+            Some(data) => Self {
+                engine: Engine::new(Engine::default_state_root(
+                    &format!("{data}/run"),
+                    "stockade",
+                )),
+                data,
+            },
+            None => Self {
+                data: String::from("/var/lib/stockade"),
+                engine: Engine::new("/run/stockade"),
+            },
         }
+    }
+}
+
+/// Where an ordinary user's data are (the XDG base directory specification).
+fn own_data() -> Option<String> {
+    match (variable("XDG_DATA_HOME"), variable("HOME")) {
+        (Some(data), _) if data.starts_with('/') => Some(format!("{data}/stockade")),
+        (_, Some(home)) if home.starts_with('/') => Some(format!("{home}/.local/share/stockade")),
+        _ => None,
     }
 }
 

@@ -29,6 +29,7 @@ fn machine() -> Machine {
             (spec::RlimitKind::Sigpending, 96_000),
         ],
         swap_limit: true,
+        ordinary_user: None,
         hosts: "127.0.0.1 localhost big".to_owned(),
         resolv_conf: "# made\nsearch example.org\nnameserver 192.0.2.1\noptions edns0\n".to_owned(),
     }

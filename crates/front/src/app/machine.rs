@@ -38,6 +38,8 @@ pub struct Machine {
     pub hard_limits: Vec<(RlimitKind, u64)>,
     /// Whether the kernel can limit swap.
     pub swap_limit: bool,
+    /// The caller's user and group, where that is not root.
+    pub ordinary_user: Option<(u32, u32)>,
     /// The host's `/etc/hosts`.
     pub hosts: String,
     /// The host's `/etc/resolv.conf`.
@@ -91,6 +93,7 @@ impl Machine {
             capabilities: capabilities(&text("/proc/self/status")),
             hard_limits: hard_limits(),
             swap_limit: options.memory.is_some() && swap_limit(),
+            ordinary_user: ordinary_user(),
             hosts: hosts_text("/etc/hosts"),
             resolv_conf: hosts_text("/etc/resolv.conf"),
         })
@@ -124,6 +127,12 @@ fn text(path: &str) -> String {
 
 fn names_volumes(options: &RunOptions) -> bool {
     !(options.volume.is_empty() && options.mount.is_empty())
+}
+
+/// The caller's user and group; none for root. Root's costs nothing: the kernel has told it.
+fn ordinary_user() -> Option<(u32, u32)> {
+    let user = sys::initial::effective_user();
+    (user != 0).then(|| (user, sys::rustix::process::getegid().as_raw()))
 }
 
 /// The caller's variables that are text.

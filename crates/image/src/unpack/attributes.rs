@@ -73,6 +73,7 @@ fn wanted<'e>(entry: &'e Entry, notes: &mut Notes<'_>) -> Result<Vec<(&'e [u8], 
     let mut wanted = Vec::with_capacity(entry.xattrs.len());
     for (key, value) in &entry.xattrs {
         match fate(key) {
+            Fate::Set if key == b"security.capability" && !is_roots() => notes.left_out(key),
             Fate::Set => wanted.push((key.as_slice(), value.as_slice())),
             Fate::LeaveOut => notes.left_out(key),
             Fate::Refuse => {
@@ -106,7 +107,9 @@ pub(super) fn set_opened(file: &OwnedFd, entry: &Entry, notes: &mut Notes<'_>) -
 
 /// The same, and the time, for what is never opened: links, FIFOs, devices.
 pub(super) fn set_unopened(slot: &Slot<'_>, entry: &Entry, notes: &mut Notes<'_>) -> Result<()> {
-    slot.set_owner(entry.uid, entry.gid)?;
+    if is_roots() {
+        slot.set_owner(entry.uid, entry.gid)?;
+    }
     if entry.kind != crate::tar::Kind::Symlink {
         slot.set_mode(entry.mode)?;
     }
@@ -116,7 +119,16 @@ pub(super) fn set_unopened(slot: &Slot<'_>, entry: &Entry, notes: &mut Notes<'_>
     Ok(slot.set_times(time(entry))?)
 }
 
+/// Whether it is root that unpacks. An ordinary user can give no file away, make no device node, and set no
+/// file capability: all files are the user's, which is to say root's in the user's containers.
+pub(super) fn is_roots() -> bool {
+    sys::initial::effective_user() == 0
+}
+
 fn set_owner(file: &OwnedFd, uid: u32, gid: u32) -> Result<()> {
+    if !is_roots() {
+        return Ok(());
+    }
     Ok(fchown(file, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid))).on("fchown", "")?)
 }
 
@@ -149,7 +161,9 @@ pub(super) fn copy(from: &OwnedFd, to: &OwnedFd) -> Result<Timespec> {
 
 /// Makes the link, FIFO or device at `to` like the one at `from`.
 pub(super) fn copy_unopened(from: &Slot<'_>, stat: &Stat, to: &Slot<'_>) -> Result<()> {
-    to.set_owner(stat.st_uid, stat.st_gid)?;
+    if is_roots() {
+        to.set_owner(stat.st_uid, stat.st_gid)?;
+    }
     if kind(stat) != FileType::Symlink {
         to.set_mode(stat.st_mode)?;
     }

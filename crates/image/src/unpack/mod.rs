@@ -213,6 +213,8 @@ impl Layer<'_> {
     ) -> Result<()> {
         let slot = Slot::named(&*parent.directory, name)?;
         match entry.kind {
+            // Every container has the usual ones, and could use no others.
+            Kind::CharacterDevice | Kind::BlockDevice if !attributes::is_roots() => return Ok(()),
             Kind::Directory => return self.directory(entry, parent, &slot, name),
             Kind::File => self.file(archive, entry, &slot)?,
             Kind::HardLink => return self.hard_link(entry, &slot),

@@ -21,7 +21,14 @@ use crate::error::{Error, Result, shown};
 /// Symbolic links on the way to one path, as the kernel bounds them.
 const MOST_LINKS: u32 = 40;
 /// The mark of a directory that hides what lower layers have in it.
-pub(super) const OPAQUE_XATTR: &[u8] = b"trusted.overlay.opaque";
+/// overlayfs takes the second one with `userxattr`, which is for those who may not set the first.
+fn opaque_xattr() -> &'static str {
+    if super::attributes::is_roots() {
+        "trusted.overlay.opaque"
+    } else {
+        "user.overlay.opaque"
+    }
+}
 
 /// The layer that is being made over its lower layers.
 pub(super) struct Union {
@@ -277,12 +284,13 @@ fn make(parent: &Rc<OwnedFd>, name: &[u8]) -> Result<OwnedFd> {
 /// Hides what lower layers have in this directory.
 pub(super) fn set_opaque(directory: &OwnedFd) -> Result<()> {
     let flags = sys::rustix::fs::XattrFlags::empty();
-    sys::rustix::fs::fsetxattr(directory, OPAQUE_XATTR, b"y", flags)
-        .map_err(|errno| sys::Error::new("fsetxattr", "trusted.overlay.opaque", errno).into())
+    let name = opaque_xattr();
+    sys::rustix::fs::fsetxattr(directory, name, b"y", flags)
+        .map_err(|errno| sys::Error::new("fsetxattr", name, errno).into())
 }
 
 fn is_opaque(directory: &OwnedFd) -> Result<bool> {
-    match sys::root::entry::xattr(directory, OPAQUE_XATTR, "trusted.overlay.opaque") {
+    match sys::root::entry::xattr(directory, opaque_xattr().as_bytes(), opaque_xattr()) {
         Ok(value) => Ok(value == b"y"),
         Err(error) if matches!(error.errno, sys::Errno::NODATA | sys::Errno::NOTSUP) => Ok(false),
         Err(error) => Err(error.into()),

@@ -170,9 +170,16 @@ fn settings(
     storage: &Storage,
 ) -> Outcome<(Settings, Uppers)> {
     let extras = &lowered.extras;
-    let own_users = !matches!(extras.userns, Userns::Host);
+    // Owners are translated by root alone; an ordinary user's files are root's inside.
+    let own_users = !matches!(extras.userns, Userns::Host) && is_root();
     let mut mounts = storage
-        .overlay_mounts(if extras.auto_remove { "volatile" } else { "" })
+        .overlay_mounts(match (extras.auto_remove, is_root()) {
+            (true, true) => "volatile",
+            (false, true) => "",
+            // overlayfs keeps its marks where an ordinary user may write some.
+            (true, false) => "volatile,userxattr",
+            (false, false) => "userxattr",
+        })
         .into_iter();
     let mut uppers = Vec::new();
     let mut lowers = storage.overlays.iter().map(|overlay| top(&overlay.lower));
@@ -310,9 +317,16 @@ fn take_after(upper: &str, lower: &str, linux: Option<&spec::Linux<'_>>) -> Outc
         translated(users, like.uid()),
         translated(groups, like.gid()),
     );
-    std::os::unix::fs::chown(upper, Some(uid), Some(gid)).map_err(failed)?;
+    if is_root() {
+        std::os::unix::fs::chown(upper, Some(uid), Some(gid)).map_err(failed)?;
+    }
     let mode = std::fs::Permissions::from_mode(like.mode() & 0o7777);
     std::fs::set_permissions(upper, mode).map_err(failed)
+}
+
+/// Whether the caller can give files away.
+fn is_root() -> bool {
+    sys::initial::effective_user() == 0
 }
 
 /// What an id inside is outside; one that has no counterpart there stays what it is.

@@ -280,9 +280,21 @@ impl<'a> Entry<'a> {
             Err(error) if error.errno == Errno::NOTEMPTY => {}
             other => return other,
         }
-        let top = self.open_directory()?;
+        let top = self.open_to_empty()?;
         empty_directory(&top, &self.text())?;
         self.remove_one()
+    }
+
+    /// Opens a directory that is known to be one and not a link. An ordinary user's may have to be made
+    /// accessible first, as overlayfs' work directory has.
+    fn open_to_empty(&self) -> Result<OwnedFd> {
+        match self.open_directory() {
+            Err(error) if error.errno == Errno::ACCESS => {
+                self.set_mode(0o700)?;
+                self.open_directory()
+            }
+            other => other,
+        }
     }
 
     /// Removes a file or an empty directory.
@@ -309,7 +321,14 @@ fn empty_directory(top: &OwnedFd, what: &str) -> Result<()> {
         let dir = open_below(top, &path, what)?;
         let mut descend = None;
         while let Some(name) = level.pop() {
-            match Entry::named(&dir, &name)?.remove_one() {
+            let entry = Entry::named(&dir, &name)?;
+            let mut removed = entry.remove_one();
+            if matches!(&removed, Err(error) if error.errno == Errno::ACCESS) {
+                // The directory takes away its owner's right to change it.
+                fs::fchmod(&dir, Mode::RWXU).on("fchmod", what)?;
+                removed = entry.remove_one();
+            }
+            match removed {
                 Ok(()) => {}
                 Err(error) if error.errno == Errno::NOTEMPTY => {
                     descend = Some(name);
@@ -320,7 +339,7 @@ fn empty_directory(top: &OwnedFd, what: &str) -> Result<()> {
         }
         match descend {
             Some(name) => {
-                let below = Entry::named(&dir, &name)?.open_directory()?;
+                let below = Entry::named(&dir, &name)?.open_to_empty()?;
                 pending.push(names(&below, what)?);
                 // Its own turn comes again, when it is empty.
                 level_before_last(&mut pending).push(name.clone());

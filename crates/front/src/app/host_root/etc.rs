@@ -9,7 +9,7 @@ use sys::rustix::fs::{
     fstat, futimens, mkdirat, openat, readlinkat, symlinkat,
 };
 use sys::rustix::io::{read, retry_on_intr};
-use sys::{AsFd, OwnedFd};
+use sys::{AsFd, Errno, OwnedFd};
 
 use super::entries::{self, Entry, failed};
 use crate::error::Parsed;
@@ -105,14 +105,24 @@ pub(super) fn make_directory(parent: impl AsFd, name: &CString, like: &Stat) -> 
 /// owner takes set-user-ID bits away.
 fn take_after(made: impl AsFd, name: &CString, like: &Stat) -> sys::Result<()> {
     let (uid, gid) = (Uid::from_raw(like.st_uid), Gid::from_raw(like.st_gid));
-    fchown(&made, Some(uid), Some(gid)).map_err(failed("fchown", name))?;
+    if gives_away() {
+        fchown(&made, Some(uid), Some(gid)).map_err(failed("fchown", name))?;
+    }
     fchmod(&made, Mode::from_raw_mode(like.st_mode & 0o7777)).map_err(failed("fchmod", name))
+}
+
+/// Whether copies get the owners of what they are copies of: an ordinary user can give nothing away.
+fn gives_away() -> bool {
+    sys::initial::effective_user() == 0
 }
 
 fn copy_link(from: &OwnedFd, to: &OwnedFd, entry: &Entry) -> Parsed<()> {
     let target =
         readlinkat(from, &entry.name, Vec::new()).map_err(failed("readlinkat", &entry.name))?;
     symlinkat(&target, to, &entry.name).map_err(failed("symlinkat", &entry.name))?;
+    if !gives_away() {
+        return Ok(());
+    }
     let (uid, gid) = (
         Uid::from_raw(entry.stat.st_uid),
         Gid::from_raw(entry.stat.st_gid),
@@ -127,8 +137,11 @@ fn copy_file(from: &OwnedFd, to: &OwnedFd, entry: &Entry) -> Parsed<()> {
     // What is there now may be another file than the one that was listed.
     let flags =
         OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let source =
-        openat(from, &entry.name, flags, Mode::empty()).map_err(failed("openat", &entry.name))?;
+    let source = match openat(from, &entry.name, flags, Mode::empty()) {
+        // What an ordinary caller may not read is not for everybody.
+        Err(Errno::ACCESS) => return Ok(()),
+        other => other.map_err(failed("openat", &entry.name))?,
+    };
     let stat = fstat(&source).map_err(failed("fstat", &entry.name))?;
     let regular = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
     if !regular || stat.st_mode & EVERYBODY_READS == 0 {
@@ -246,7 +259,9 @@ fn add(etc: &OwnedFd, name: &std::ffi::CStr, text: &str, mode: u32, gid: u32) ->
     let name = name.to_owned();
     let file = create(etc, &name)?;
     sys::file::write_all(&file, text.as_bytes(), "/etc")?;
-    fchown(&file, None, Some(Gid::from_raw(gid))).map_err(failed("fchown", &name))?;
+    if gives_away() {
+        fchown(&file, None, Some(Gid::from_raw(gid))).map_err(failed("fchown", &name))?;
+    }
     Ok(fchmod(&file, Mode::from_raw_mode(mode)).map_err(failed("fchmod", &name))?)
 }
 

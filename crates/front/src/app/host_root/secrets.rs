@@ -242,8 +242,12 @@ fn whiteout(to: &OwnedFd, name: &CString) -> sys::Result<()> {
 fn make_empty(to: &OwnedFd, name: &CString, like: &Stat) -> Parsed<()> {
     mkdirat(to, name, Mode::RWXU).map_err(failed("mkdirat", name))?;
     let made = entries::open(to, name)?;
-    fsetxattr(&made, "trusted.overlay.opaque", b"y", XattrFlags::empty())
-        .map_err(failed("fsetxattr", name))?;
+    // The second is what overlayfs looks for with `userxattr`, as an ordinary user mounts it.
+    let mark = match sys::initial::effective_user() {
+        0 => "trusted.overlay.opaque",
+        _ => "user.overlay.opaque",
+    };
+    fsetxattr(&made, mark, b"y", XattrFlags::empty()).map_err(failed("fsetxattr", name))?;
     let mode = Mode::from_raw_mode(like.st_mode & 0o7777);
     Ok(chmodat(to, name, mode, AtFlags::empty()).map_err(failed("fchmodat", name))?)
 }

@@ -174,7 +174,7 @@ fn linux(
         .unwrap_or_default();
     Ok(Linux {
         uid_mappings: spaces.maps.clone(),
-        gid_mappings: spaces.maps.clone(),
+        gid_mappings: spaces.group_maps.clone(),
         sysctl: security::sysctls(asked, spaces, origins)?,
         resources: Some(resources::lower(
             asked.options,
@@ -182,7 +182,7 @@ fn linux(
             rules,
             origins,
         )?),
-        cgroups_path: Some(resources::cgroup(asked, origins)?.into()),
+        cgroups_path: resources::cgroup(asked, origins)?.map(Str::from),
         namespaces: spaces.namespaces.clone(),
         devices,
         seccomp: security::filter(asked, capabilities, origins)?,

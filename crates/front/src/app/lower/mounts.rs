@@ -118,6 +118,7 @@ fn pts(spaces: &Spaces) -> Placed {
     ];
     let known = match &spaces.userns {
         Userns::Host => true,
+        Userns::Own { .. } => false,
         Userns::Auto { size } => *size > TTY_GROUP,
         Userns::Maps(maps) => maps
             .iter()
@@ -221,6 +222,8 @@ fn positive(size: u64) -> std::result::Result<u64, Fault> {
 fn own_files<'a>(asked: &'a Asked<'_>, spaces: &Spaces) -> impl Iterator<Item = Placed> + 'a {
     let options: &[&str] = match spaces.userns {
         Userns::Host => &["bind", "rprivate"],
+        // Translating owners takes root.
+        _ if asked.machine.ordinary_user.is_some() => &["bind", "rprivate"],
         _ => &["bind", "rprivate", "idmap"],
     };
     files::MOUNTED.iter().map(move |(name, destination)| {

@@ -5,7 +5,7 @@ use spec::{IdMap, Namespace, NamespaceType, Str};
 use super::{Asked, Origins};
 use crate::app::value::name;
 use crate::app::value::namespace::{self as grammar, Ipc, Net, Share, Userns};
-use crate::error::{About, Parsed, Result};
+use crate::error::{About, Fault, Parsed, Result};
 
 /// The namespaces, and the values that depend on them.
 pub(super) struct Spaces {
@@ -18,6 +18,8 @@ pub(super) struct Spaces {
     pub(super) userns: Userns,
     /// The id maps, where they are known already.
     pub(super) maps: Vec<IdMap>,
+    /// The same for groups.
+    pub(super) group_maps: Vec<IdMap>,
     /// The name to set; none where the host's UTS namespace is used.
     pub(super) hostname: Option<String>,
     /// The NIS domain to set.
@@ -49,7 +51,7 @@ pub(super) fn lower(asked: &Asked<'_>, origins: &mut Origins) -> Result<Spaces> 
     )?;
     let ipc = mode(options.ipc.as_ref(), "--ipc", "private", grammar::ipc)?;
     let net = mode(options.net.as_ref(), "--net", "private", grammar::net)?;
-    let userns = mode(options.userns.as_ref(), "--userns", "host", grammar::userns)?;
+    let userns = userns(asked)?;
 
     let mut list = List {
         namespaces: vec![Namespace::new(NamespaceType::Mount)],
@@ -100,6 +102,7 @@ pub(super) fn lower(asked: &Asked<'_>, origins: &mut Origins) -> Result<Spaces> 
         uts_is_hosts,
         cgroup_is_hosts: cgroup == Share::Host,
         maps: maps(&userns, options.userns.as_deref(), origins),
+        group_maps: group_maps(&userns),
         userns,
         hostname: (!uts_is_hosts).then(|| seen_hostname.clone()),
         domainname: domainname(asked, origins)?,
@@ -155,7 +158,40 @@ fn maps(userns: &Userns, text: Option<&str>, origins: &mut Origins) -> Vec<IdMap
     }
     match userns {
         Userns::Maps(maps) => maps.clone(),
+        Userns::Own { user, .. } => own_root(*user),
         Userns::Host | Userns::Auto { .. } => Vec::new(),
+    }
+}
+
+fn group_maps(userns: &Userns) -> Vec<IdMap> {
+    match userns {
+        Userns::Maps(maps) => maps.clone(),
+        Userns::Own { group, .. } => own_root(*group),
+        Userns::Host | Userns::Auto { .. } => Vec::new(),
+    }
+}
+
+fn own_root(host: u32) -> Vec<IdMap> {
+    vec![IdMap {
+        container: 0,
+        host,
+        size: 1,
+    }]
+}
+
+/// `--userns`. An ordinary user is root in a user namespace only.
+fn userns(asked: &Asked<'_>) -> Result<Userns> {
+    let text = asked.options.userns.as_ref();
+    let wanted = mode(text, "--userns", "host", grammar::userns)?;
+    let Some((user, group)) = asked.machine.ordinary_user else {
+        return Ok(wanted);
+    };
+    match wanted {
+        Userns::Host => Ok(Userns::Own { user, group }),
+        Userns::Auto { .. } => Err(Fault::unsupported("takes root: owners are translated")
+            .hint("leave it out: root in the container is you then"))
+        .of("--userns", text.map_or("auto", String::as_str)),
+        other => Ok(other),
     }
 }
 

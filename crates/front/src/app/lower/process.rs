@@ -5,6 +5,7 @@ use spec::{Capabilities, Process, Str, User};
 use super::namespaces::Spaces;
 use super::{Asked, Extras, Origins, env, rlimits, security};
 use crate::app::accounts::Identity;
+use crate::app::value::namespace::Userns;
 use crate::app::value::{name, number, user};
 use crate::error::{About, Fault, Result};
 
@@ -22,7 +23,10 @@ pub(super) fn lower(
     Ok(Process {
         terminal: terminal(asked, origins),
         env: env::lower(asked, spaces, &identity.home, origins)?,
-        user: self::user(asked, identity, origins)?,
+        user: match spaces.userns {
+            Userns::Own { .. } => only_root(asked, identity)?,
+            _ => self::user(asked, identity, origins)?,
+        },
         args: args(asked, origins)?,
         cwd: cwd(asked, origins)?.into(),
         capabilities: Some(Capabilities {
@@ -114,6 +118,23 @@ fn identity(asked: &Asked<'_>, origins: &mut Origins) -> Result<Identity> {
     };
     let request = user::user(text).of(option, text)?;
     asked.accounts.identity(&request).of(option, text)
+}
+
+/// Where root is the only one there is, there are no supplementary groups, and nobody may set any.
+fn only_root(asked: &Asked<'_>, identity: Identity) -> Result<User> {
+    if let Some(text) = asked.options.group_add.first() {
+        return Err(
+            Fault::unsupported("no group but root's is there without root")
+                .hint("--userns with maps of your ranges"),
+        )
+        .of("--group-add", text);
+    }
+    Ok(User {
+        uid: identity.uid,
+        gid: identity.gid,
+        umask: Some(UMASK),
+        additional_gids: Vec::new(),
+    })
 }
 
 /// The ids; the primary group is among the supplementary ones, so that dropping it gives nothing.

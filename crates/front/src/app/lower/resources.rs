@@ -276,7 +276,7 @@ fn block_io(options: &RunOptions, origins: &mut Origins) -> Result<Option<BlockI
 }
 
 /// The container's cgroup: below `--cgroup-parent`, else below `/stockade`.
-pub(super) fn cgroup(asked: &Asked<'_>, origins: &mut Origins) -> Result<String> {
+pub(super) fn cgroup(asked: &Asked<'_>, origins: &mut Origins) -> Result<Option<String>> {
     let id = &asked.machine.id;
     let Some(text) = asked
         .options
@@ -284,7 +284,9 @@ pub(super) fn cgroup(asked: &Asked<'_>, origins: &mut Origins) -> Result<String>
         .as_deref()
         .filter(|text| !text.is_empty())
     else {
-        return Ok(format!("/stockade/{id}"));
+        // An ordinary user's are where that user may make some, if anywhere.
+        let roots = asked.machine.ordinary_user.is_none();
+        return Ok(roots.then(|| format!("/stockade/{id}")));
     };
     origins.option("linux.cgroupsPath", "--cgroup-parent", text);
     if text.ends_with(".slice") && !text.contains('/') || text.contains(':') {
@@ -294,9 +296,9 @@ pub(super) fn cgroup(asked: &Asked<'_>, origins: &mut Origins) -> Result<String>
     }
     let path =
         crate::app::value::name::absolute(&format!("/{text}")).of("--cgroup-parent", text)?;
-    Ok(if path == "/" {
+    Ok(Some(if path == "/" {
         format!("/{id}")
     } else {
         format!("{path}/{id}")
-    })
+    }))
 }

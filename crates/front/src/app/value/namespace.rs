@@ -120,6 +120,14 @@ pub enum Userns {
     },
     /// Its own, with these ids.
     Maps(Vec<IdMap>),
+    /// Its own, where this user and group of the host are root and nobody else is: what an ordinary user
+    /// has in the place of `host`.
+    Own {
+        /// The user.
+        user: u32,
+        /// The group.
+        group: u32,
+    },
 }
 
 /// How many ids `auto` takes when nothing is said.
