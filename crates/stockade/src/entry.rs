@@ -65,9 +65,10 @@ unsafe extern "C" fn early(stack: *const usize) {
     // SAFETY: the kernel puts argc and argc pointers to texts there, which live as long as the process.
     let words = unsafe { first_words(stack) };
     let kind = kind(&words);
-    if kind == Early::No {
-        heap::library_is_there();
-        return;
+    match kind {
+        Early::No => return heap::library_is_there(),
+        Early::Shim => heap::reuse(),
+        Early::Oci | Early::Monitor => {}
     }
     // SAFETY: as above.
     let all = unsafe { all_words(stack) };
@@ -112,6 +113,8 @@ pub(crate) enum Early {
     Oci,
     /// A container's monitor, which is to be small for as long as the container lives.
     Monitor,
+    /// containerd's shim, by the program's name: one for each pod, and as long as that.
+    Shim,
     /// Nothing: it is a command for people.
     No,
 }
@@ -120,6 +123,7 @@ pub(crate) enum Early {
 pub(crate) fn kind(words: &[&str]) -> Early {
     match words {
         [name, ..] if is_runtime(name) => Early::Oci,
+        [name, ..] if name.rsplit('/').next() == Some(::shim::NAME) => Early::Shim,
         [_, "oci", ..] => Early::Oci,
         [_, "monitor", ..] => Early::Monitor,
         _ => Early::No,
@@ -130,6 +134,7 @@ fn run_early(kind: Early, words: &[&str]) -> Option<i32> {
     match kind {
         Early::Oci => crate::oci::early(words),
         Early::Monitor => Some(container::monitor(words.get(2..)?)),
+        Early::Shim => Some(crate::shim::run(words)),
         Early::No => None,
     }
 }

@@ -7,6 +7,7 @@ mod cli;
 mod entry;
 mod oci;
 mod output;
+mod shim;
 mod terminal;
 
 use entry::Early;
@@ -19,6 +20,7 @@ fn after_library() -> i32 {
     let code = match entry::kind(&plain) {
         Early::Oci => oci::run(&plain),
         Early::Monitor => container::monitor(plain.get(2..).unwrap_or(&[])),
+        Early::Shim => shim::run(&plain),
         Early::No => manage(words.get(1..).unwrap_or(&[])),
     };
     terminal::give_back();

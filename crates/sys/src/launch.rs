@@ -6,7 +6,7 @@
 
 use alloc::ffi::CString;
 use alloc::vec::Vec;
-use core::ffi::CStr;
+use core::ffi::{CStr, c_void};
 
 use rustix::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
@@ -159,9 +159,48 @@ pub fn launch(launch: &Launch<'_>) -> Result<Started> {
     // SAFETY: `arguments` is a valid clone_args; the stack is ours and unused, and CLONE_VFORK keeps
     // this frame alive and still until the new process has left this memory. `enter` only makes
     // system calls.
-    let outcome = unsafe { clone3_into(&arguments, &raw mut handover) };
+    let outcome = unsafe { clone3_into(&arguments, (&raw mut handover).cast(), enter) };
     finish(outcome, pidfd, handover.errno)
 }
+
+/// A child of ours that begins with `enter` on the given stack, in our memory.
+///
+/// # Safety
+/// The stack is unused memory of that size; `enter` makes system calls only, and `handover` is what it takes.
+pub(crate) unsafe fn clone_shared(
+    stack: u64,
+    stack_size: u64,
+    handover: *mut c_void,
+    enter: Enter,
+) -> (raw::Outcome, i32) {
+    let mut pidfd = -1i32;
+    let arguments = CloneArguments {
+        flags: CLONE_VM | CLONE_VFORK | CLONE_PIDFD,
+        pidfd: &raw mut pidfd as u64,
+        exit_signal: SIGCHLD,
+        stack,
+        stack_size,
+        ..CloneArguments::default()
+    };
+    // SAFETY: the caller's; CLONE_VFORK keeps this frame alive and still.
+    let outcome = unsafe { clone3_into(&arguments, handover, enter) };
+    (outcome, pidfd)
+}
+
+/// What [`clone_shared`] came to, and the errno that the child left of executing `program`.
+pub(crate) fn finish_as(
+    (outcome, pidfd): (raw::Outcome, i32),
+    errno: i32,
+    program: &str,
+) -> Result<Started> {
+    finish(outcome, pidfd, errno).map_err(|error| match error.call {
+        "execveat" => Error::new("execve", program, error.errno),
+        _ => error,
+    })
+}
+
+/// Where a child of ours begins.
+pub(crate) type Enter = extern "C" fn(*mut c_void) -> !;
 
 fn finish(outcome: raw::Outcome, pidfd: i32, errno: i32) -> Result<Started> {
     let pid = outcome.map_err(|errno| Error::new("clone3", "", Errno::from_raw_os_error(errno)))?;
@@ -204,11 +243,11 @@ pub fn execute_self(words: &[&str]) -> i32 {
 }
 
 /// What the new process does first, on its own stack but in the parent's memory.
-extern "C" fn enter(handover: *mut Handover) -> ! {
+extern "C" fn enter(handover: *mut c_void) -> ! {
     // SAFETY: the parent waits and does not touch the handover meanwhile; all pointers in it are
     // alive. Only system calls are made.
     unsafe {
-        let handover = &mut *handover;
+        let handover = &mut *handover.cast::<Handover>();
         for i in 0..handover.keep_count {
             const F_SETFD: usize = 2;
             let _ = syscall!(libc::SYS_fcntl, *handover.keep.add(i), F_SETFD, 0);
@@ -267,11 +306,15 @@ unsafe fn make_capabilities_ambient() {
     }
 }
 
-/// clone3(2) whose child calls [`enter`].
+/// clone3(2) whose child calls `enter`.
 ///
 /// # Safety
 /// `arguments` must ask for CLONE_VM and CLONE_VFORK and name an unused stack.
-unsafe fn clone3_into(arguments: &CloneArguments, handover: *mut Handover) -> raw::Outcome {
+unsafe fn clone3_into(
+    arguments: &CloneArguments,
+    handover: *mut c_void,
+    enter: Enter,
+) -> raw::Outcome {
     let value: isize;
     let arguments: *const CloneArguments = arguments;
     #[cfg(target_arch = "x86_64")]
@@ -289,7 +332,7 @@ unsafe fn clone3_into(arguments: &CloneArguments, handover: *mut Handover) -> ra
             "2:",
             inlateout("rax") libc::SYS_clone3 as isize => value,
             in("rdi") arguments, in("rsi") size_of::<CloneArguments>(),
-            in("r12") handover, in("r13") enter as extern "C" fn(*mut Handover) -> !,
+            in("r12") handover, in("r13") enter,
             lateout("rcx") _, lateout("r11") _,
         );
     }
@@ -306,7 +349,7 @@ unsafe fn clone3_into(arguments: &CloneArguments, handover: *mut Handover) -> ra
             "2:",
             in("x8") libc::SYS_clone3, inlateout("x0") arguments as isize => value,
             in("x1") size_of::<CloneArguments>(),
-            in("x20") handover, in("x21") enter as extern "C" fn(*mut Handover) -> !,
+            in("x20") handover, in("x21") enter,
             lateout("x30") _,
         );
     }

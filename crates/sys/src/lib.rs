@@ -22,6 +22,7 @@ pub mod seccomp;
 pub mod signal;
 pub mod signal_name;
 pub mod socket;
+pub mod spawn;
 pub mod stdio;
 pub mod time;
 
