@@ -20,6 +20,7 @@ use crate::finish::Job;
 use crate::message::Request;
 use crate::task::{Asker, Task};
 use crate::ttrpc::{self, Code, Reply, Status};
+use crate::wire::Message;
 
 const SERVICES: [&str; 2] = ["containerd.task.v2.Task", "containerd.task.v3.Task"];
 /// How long events and answers may still be on their way when the shim is to end, in milliseconds.
@@ -171,19 +172,24 @@ impl Shim {
 
     fn look_for_oom(&mut self) {
         for at in 0..self.tasks.len() {
-            let task = &mut self.tasks[at];
-            let Some(watch) = &mut task.oom else { continue };
-            match watch.kills() {
-                Ok(kills) if kills == task.oom_kills => {}
-                Ok(kills) => {
-                    task.oom_kills = kills;
-                    let event = crate::wire::Message::new().text(1, &task.id);
-                    self.events
-                        .publish("/tasks/oom", "containerd.events.TaskOOM", &event);
-                }
-                // The cgroup is gone.
-                Err(_) => task.oom = None,
+            self.tell_oom(at);
+        }
+    }
+
+    /// Tells if memory was out in a task since it was looked at last.
+    pub(crate) fn tell_oom(&mut self, at: usize) {
+        let task = &mut self.tasks[at];
+        let Some(watch) = &mut task.oom else { return };
+        match watch.kills() {
+            Ok(kills) if kills == task.oom_kills => {}
+            Ok(kills) => {
+                task.oom_kills = kills;
+                let event = Message::new().text(1, &task.id);
+                self.events
+                    .publish("/tasks/oom", "containerd.events.TaskOOM", &event);
             }
+            // The cgroup is gone.
+            Err(_) => task.oom = None,
         }
     }
 

@@ -28,8 +28,7 @@ pub struct Spawn<'s> {
     pub arguments: &'s [&'s CStr],
     /// Its environment, as `NAME=value`.
     pub environment: &'s [&'s CStr],
-    /// Its descriptors 0, 1, 2 and so on: at least three, at most eight. All others are closed if they are
-    /// close-on-exec.
+    /// Its descriptors 0, 1, 2 and so on: at least three, at most eight. All others are closed.
     pub descriptors: &'s [BorrowedFd<'s>],
     /// Its working directory, where it is not ours.
     pub directory: Option<BorrowedFd<'s>>,
@@ -143,6 +142,8 @@ unsafe fn hand_over(handover: &Handover) -> core::result::Result<(), i32> {
             0,
             8
         )?;
+        // Those that somebody let us inherit, too; before Linux 5.9 only ours, which are close-on-exec.
+        let _ = syscall!(libc::SYS_close_range, handover.count, u32::MAX, 0);
         syscall!(
             libc::SYS_execve,
             handover.program,
