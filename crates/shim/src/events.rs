@@ -105,6 +105,14 @@ impl Events {
         }
     }
 
+    /// Tries again at once where it would have waited.
+    pub(crate) fn hurry(&mut self) {
+        if self.way.is_none() {
+            self.due = 0;
+            self.go_on();
+        }
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.queue.is_empty()
     }

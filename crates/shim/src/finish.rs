@@ -11,6 +11,7 @@ use sys::{file, time};
 
 use crate::console::Console;
 use crate::job::Running;
+use crate::log;
 use crate::message::timestamp;
 use crate::mounts;
 use crate::server::Shim;
@@ -121,8 +122,9 @@ impl Shim {
             {
                 task.held_end = Some(code);
             }
-            if self.kill_rest(serial).is_ok() {
-                return;
+            match self.kill_rest(serial) {
+                Ok(()) => return,
+                Err(status) => log::warn("", "what its first process left", &status.message),
             }
         }
         self.conclude(serial, code);
@@ -171,14 +173,12 @@ impl Shim {
             status: u32::try_from(code).unwrap_or(255),
             at: time::now(),
         };
-        if let Some(task) = self
-            .tasks
-            .iter_mut()
-            .find(|task| task.init.serial == serial)
-        {
-            task.held_end = None;
-            task.oom = None;
-            task.paused = false;
+        let first_of = |task: &Task| task.init.serial == serial;
+        if let Some(at) = self.tasks.iter().position(first_of) {
+            // It may have rung just before its end: the count is right only now.
+            self.tell_oom(at);
+            let task = &mut self.tasks[at];
+            (task.held_end, task.oom, task.paused) = (None, None, false);
         }
         let Some(process) = self.process_mut(serial) else {
             return;
@@ -401,10 +401,12 @@ impl Shim {
         let engine = Engine {
             state_root: task.state_root.clone(),
         };
-        let group = engine
-            .inspect(&task.id)
-            .and_then(|(record, _)| engine.group(&record));
-        task.oom = group.ok().and_then(|group| group.watch_oom().ok());
+        let inspected = engine.inspect(&task.id);
+        let group = inspected.and_then(|(record, _)| engine.group(&record));
+        match group.and_then(|group| Ok(group.watch_oom()?)) {
+            Ok(watch) => task.oom = Some(watch),
+            Err(why) => log::warn(&task.id, "memory is not watched", &why),
+        }
     }
 
     fn started(&mut self, serial: u64) {

