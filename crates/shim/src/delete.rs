@@ -36,9 +36,8 @@ pub(crate) fn delete(flags: &Flags<'_>) -> Result<Vec<u8>, Status> {
     };
     let text = |name: &str| file::read_text(&format!("{bundle}/{name}")).ok();
     let state_root = text(crate::STATE_ROOT_FILE);
-    let engine = Engine {
-        state_root: state_root.unwrap_or_else(|| Options::default().state_root(flags.namespace)),
-    };
+    let engine =
+        Engine::new(state_root.unwrap_or_else(|| Options::default().state_root(flags.namespace)));
     let pid = text("init.pid").and_then(|text| text.trim().parse::<u32>().ok());
     // Unmounting needs the container gone, but is tried whatever came before.
     let deleted = engine.delete(flags.id, true);

@@ -138,9 +138,7 @@ impl Shim {
         let Ok(task) = self.task_of(serial) else {
             return false;
         };
-        let engine = Engine {
-            state_root: task.state_root.clone(),
-        };
+        let engine = Engine::new(task.state_root.clone());
         let in_group = || {
             engine
                 .processes(&task.id)
@@ -398,9 +396,7 @@ impl Shim {
         let Some(task) = tasks.find(|task| task.init.serial == serial) else {
             return;
         };
-        let engine = Engine {
-            state_root: task.state_root.clone(),
-        };
+        let engine = Engine::new(task.state_root.clone());
         let inspected = engine.inspect(&task.id);
         let group = inspected.and_then(|(record, _)| engine.group(&record));
         match group.and_then(|group| Ok(group.watch_oom()?)) {

@@ -360,9 +360,7 @@ impl Shim {
 
     fn pids(&mut self, target: &Target) -> Reply {
         let (task, _) = self.find(target)?;
-        let engine = Engine {
-            state_root: task.state_root.clone(),
-        };
+        let engine = Engine::new(task.state_root.clone());
         let mut reply = Message::new();
         for pid in engine.processes(&task.id)? {
             let mut info = Message::new().number(1, pid);

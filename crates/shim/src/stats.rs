@@ -14,9 +14,7 @@ const UNLIMITED: u64 = u64::MAX;
 
 /// `StatsResponse`.
 pub(crate) fn read(state_root: &str, id: &str) -> Reply {
-    let engine = Engine {
-        state_root: state_root.into(),
-    };
+    let engine = Engine::new(state_root);
     let (record, _) = engine.inspect(id)?;
     let stats = engine.group(&record)?.stats();
     let stats = stats.map_err(|error| failed(&error))?;
