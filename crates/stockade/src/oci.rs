@@ -30,6 +30,14 @@ fn program<'a>(words: &[&'a str]) -> &'a str {
     }
 }
 
+/// What the command `features` prints.
+pub(crate) fn features() -> Vec<u8> {
+    match ::oci::main(&["features"], &Early("stockade oci")) {
+        Outcome::Done { out, .. } => out,
+        Outcome::NeedsLibrary => Vec::new(),
+    }
+}
+
 /// Runs a command before the C library is there: its exit status, or none when it takes the library.
 pub(crate) fn early(words: &[&str]) -> Option<i32> {
     let caller = Early(program(words));

@@ -5,19 +5,11 @@ use sys::stdio;
 
 /// Runs the shim; `words` begin with the program's name.
 pub(crate) fn run(words: &[&str]) -> i32 {
-    let outcome = ::shim::main(words.get(1..).unwrap_or(&[]), features);
+    let outcome = ::shim::main(words.get(1..).unwrap_or(&[]), crate::oci::features);
     let _ = write_all(stdio::output(), &outcome.out, "standard output");
     if let Some(mut line) = outcome.err {
         line.push('\n');
         let _ = write_all(stdio::error(), line.as_bytes(), "standard error");
     }
     outcome.code
-}
-
-/// What `oci features` prints.
-fn features() -> Vec<u8> {
-    match ::oci::main(&["features"], None) {
-        ::oci::Outcome::Done { out, .. } => out,
-        ::oci::Outcome::NeedsLibrary => Vec::new(),
-    }
 }
