@@ -3,8 +3,8 @@
 use alloc::vec::Vec;
 use core::mem::MaybeUninit;
 
-use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{Mode, fchmod};
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use rustix::fs::{Mode, OFlags, fchmod, open};
 use rustix::io::{Errno, IoSlice, IoSliceMut, retry_on_intr};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
@@ -93,14 +93,14 @@ pub fn send(socket: impl AsFd, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> 
     .on("sendmsg", "")
 }
 
-/// A listening socket at `path`, for nobody but its owner, whatever the umask. The path may be as long as the kernel's 107 bytes allow.
+/// A listening socket at `path`, for nobody but its owner, whatever the umask.
 pub fn listen_at(path: &str, kind: SocketType) -> Result<OwnedFd> {
     let socket =
         socket_with(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None).on("socket", path)?;
     // The mode of the name that bind(2) makes is that of the socket.
     fchmod(&socket, Mode::RUSR | Mode::WUSR).on("fchmod", path)?;
-    let address = SocketAddrUnix::new(path).on("bind", path)?;
-    bind(&socket, &address).on("bind", path)?;
+    let name = Name::of(path)?;
+    bind(&socket, &name.address).on("bind", path)?;
     listen(&socket, 8).on("listen", path)?;
     Ok(socket)
 }
@@ -109,7 +109,58 @@ pub fn listen_at(path: &str, kind: SocketType) -> Result<OwnedFd> {
 pub fn connect_to(path: &str, kind: SocketType) -> Result<OwnedFd> {
     let socket =
         socket_with(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None).on("socket", path)?;
-    let address = SocketAddrUnix::new(path).on("connect", path)?;
-    retry_on_intr(|| connect(&socket, &address)).on("connect", path)?;
+    let name = Name::of(path)?;
+    retry_on_intr(|| connect(&socket, &name.address)).on("connect", path)?;
     Ok(socket)
+}
+
+/// A socket's address, and what it stands on.
+struct Name {
+    address: SocketAddrUnix,
+    /// The directory that the address names by its number.
+    _directory: Option<OwnedFd>,
+}
+
+impl Name {
+    /// The address of `path`. The kernel's field holds 107 bytes; a longer path, such as those below an
+    /// engine's own state root, goes by its directory's descriptor.
+    fn of(path: &str) -> Result<Self> {
+        if let Ok(address) = SocketAddrUnix::new(path) {
+            return Ok(Self {
+                address,
+                _directory: None,
+            });
+        }
+        let (parent, name) = path
+            .rsplit_once('/')
+            .ok_or(Errno::NAMETOOLONG)
+            .on("bind", path)?;
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let directory = open(parent, flags, Mode::empty()).on("open", parent)?;
+        let short = alloc::format!("/proc/self/fd/{}/{name}", directory.as_raw_fd());
+        Ok(Self {
+            address: SocketAddrUnix::new(&*short).on("bind", path)?,
+            _directory: Some(directory),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::string::String;
+
+    #[test]
+    fn a_path_may_be_longer_than_an_address() {
+        let dir = std::env::temp_dir().join(std::format!("sys-socket-{}", std::process::id()));
+        let deep = dir.join("d".repeat(120));
+        std::fs::create_dir_all(&deep).unwrap();
+        let path = String::from(deep.join("sock").to_str().unwrap());
+        let listener = listen_at(&path, SocketType::SEQPACKET).unwrap();
+        let client = connect_to(&path, SocketType::SEQPACKET).unwrap();
+        let server = rustix::net::accept(&listener).unwrap();
+        send(&client, b"x", &[]).unwrap();
+        assert_eq!(receive(&server, &mut [0; 4]).unwrap().len, 1);
+        std::fs::remove_dir_all(&dir).unwrap();
+    }
 }
