@@ -97,14 +97,21 @@ fn check(options: &Options<'_>) -> Result<()> {
     Ok(())
 }
 
-/// What is counted for people's `stats`.
+/// What is entered without a limit that needs it: for people's `stats`, what counts. A caller that names
+/// the cgroup gets it in those hierarchies too, and in systemd's: an engine looks there for use, a
+/// pod's limits on the cgroup above are to hold, and a systemd inside finds the name mounted.
 fn counted(options: &Options<'_>) -> Controllers {
-    use Controller::{Cpuacct, Io, Memory, Pids};
-    if !options.count_use {
-        return Controllers::NONE;
-    }
-    [Cpuacct, Io, Memory, Pids]
-        .into_iter()
+    use Controller::{Cpu, Cpuacct, Cpuset, Io, Memory, Pids, Systemd};
+    let wanted: &[Controller] = if asked_path(options).is_some() {
+        &[Cpu, Cpuacct, Cpuset, Io, Memory, Pids, Systemd]
+    } else if options.count_use {
+        &[Cpuacct, Io, Memory, Pids]
+    } else {
+        &[]
+    };
+    wanted
+        .iter()
+        .copied()
         .fold(Controllers::NONE, Controllers::with)
 }
 
@@ -116,7 +123,11 @@ fn lower<'r>(request: &cgroup::Request<'r, '_>, cgroups: Cgroups) -> Result<Opti
     } else {
         Layout::find(wanted)?
     };
-    if layout.mode() == cgroup::Mode::Absent && wanted.is_empty() {
+    let limits = cgroup::wanted(&cgroup::Request {
+        counted: Controllers::NONE,
+        ..*request
+    });
+    if layout.mode() == cgroup::Mode::Absent && limits.is_empty() {
         return Ok(None);
     }
     let mut lowered = cgroup::lower(request, &layout)?;

@@ -1,5 +1,7 @@
 //! Kernel settings, limits and filters: what is asked for holds.
 
+use std::path::Path;
+
 use serde_json::json;
 
 use crate::harness::Bundle;
@@ -166,6 +168,54 @@ fn a_cgroup_in_use_is_refused() {
     first.verb("pause").ok();
     second.run().fails("cgroup");
     assert_eq!(first.status(), "paused");
+}
+
+/// An engine that names a cgroup counts on it: a pod's limit, on the cgroup above, holds for a container
+/// that has none, and use is read where the name says.
+#[test]
+fn a_named_cgroup_is_below_its_parent_in_every_hierarchy_with_limits() {
+    let Some(mut bundle) = Bundle::new() else {
+        return;
+    };
+    let pids = Path::new("/sys/fs/cgroup/pids");
+    if !pids.exists() {
+        return;
+    }
+    let cgroup = bundle.cgroup();
+    let pod = cgroup.rsplit_once('/').expect("a parent").0;
+    let pod = pids.join(&pod[1..]);
+    std::fs::create_dir(&pod).expect("the pod's cgroup");
+    std::fs::write(pod.join("pids.max"), "2").expect("its limit");
+    bundle.config["linux"]["resources"] = json!({});
+    bundle
+        .sh("sleep 1 & sleep 1 & sleep 1 & wait")
+        .run()
+        .fails_inside("can't fork");
+    bundle.sh("sleep 100").detach().ok();
+    let groups = std::fs::read_to_string(format!("/proc/{}/cgroup", bundle.pid())).unwrap();
+    for controller in [
+        "memory",
+        "cpu",
+        "cpuacct",
+        "cpuset",
+        "blkio",
+        "name=systemd",
+    ] {
+        let path = path_in(&groups, controller);
+        assert_eq!(path, Some(cgroup.as_str()), "{controller}: {groups}");
+    }
+}
+
+/// The path in the v1 hierarchy of a controller, by the lines of `/proc/PID/cgroup`.
+fn path_in<'g>(groups: &'g str, controller: &str) -> Option<&'g str> {
+    groups.lines().find_map(|line| {
+        let mut parts = line.splitn(3, ':').skip(1);
+        let (names, path) = (parts.next()?, parts.next()?);
+        names
+            .split(',')
+            .any(|name| name == controller)
+            .then_some(path)
+    })
 }
 
 /// A key is written where the check of its name says, whichever separator it uses: `lo` stands for an
