@@ -365,8 +365,11 @@ fn add_cgroup<'a>(
     Ok(())
 }
 
-/// A v1 hierarchy is mounted again by naming its controllers.
+/// A v1 hierarchy is mounted again by naming its controllers; systemd's has none, but a name.
 fn v1_data(leaf: &cgroup::Leaf) -> String {
+    if leaf.controllers.has(cgroup::Controller::Systemd) {
+        return String::from("none,name=systemd");
+    }
     let mut names = String::new();
     for controller in leaf.controllers.iter() {
         if !names.is_empty() {
@@ -374,11 +377,7 @@ fn v1_data(leaf: &cgroup::Leaf) -> String {
         }
         names.push_str(controller.v1_name());
     }
-    if names.is_empty() {
-        String::from("none,name=systemd")
-    } else {
-        names
-    }
+    names
 }
 
 fn cgroup_directory<'a>(mount: &'a Mount<'a>, flags: u64) -> ChildAct<'a> {

@@ -4,6 +4,8 @@
 //! before (and instead of) it: `no_std`, raw system calls through `rustix`, no thread-local state.
 #![no_std]
 extern crate alloc;
+#[cfg(test)]
+extern crate std;
 
 pub mod bpf;
 pub mod error;
