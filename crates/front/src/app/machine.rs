@@ -51,6 +51,9 @@ pub trait Containers {
     /// A file that stands for a namespace (`pid`, …) of the running container with this name or id,
     /// such as `/proc/4711/ns/pid`.
     fn namespace(&self, container: &str, kind: &str) -> Parsed<String>;
+
+    /// The directory of the container with this name or id, where its host files are.
+    fn directory(&self, container: &str) -> Parsed<String>;
 }
 
 /// There are none: every name is unknown.
@@ -59,6 +62,10 @@ pub struct NoContainers;
 
 impl Containers for NoContainers {
     fn namespace(&self, container: &str, _kind: &str) -> Parsed<String> {
+        self.directory(container)
+    }
+
+    fn directory(&self, container: &str) -> Parsed<String> {
         Err(crate::Fault::not_found(format!(
             "no such container: {container}"
         )))

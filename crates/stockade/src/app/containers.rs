@@ -9,6 +9,12 @@ use front::app::Containers;
 pub(crate) struct Running<'s>(pub(crate) &'s Store);
 
 impl Containers for Running<'_> {
+    fn directory(&self, container: &str) -> Result<String, Fault> {
+        let id = self.0.find(container);
+        let id = id.map_err(|error| Fault::not_found(error.message))?;
+        Ok(self.0.path(&id))
+    }
+
     fn namespace(&self, container: &str, kind: &str) -> Result<String, Fault> {
         let id = self
             .0

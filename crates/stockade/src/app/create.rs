@@ -235,7 +235,7 @@ fn of_extras(extras: &Extras) -> Settings {
         input_once: extras.interactive && !extras.detach,
         init: extras.init,
         directories: extras.directories.clone(),
-        loopback: !matches!(extras.net, Net::Host),
+        loopback: !matches!(extras.net, Net::Host | Net::Joined),
         auto_remove: extras.auto_remove,
         ephemeral: extras.ephemeral,
         restart: match extras.restart {

@@ -20,6 +20,9 @@ pub(super) const MOUNTED: [(&str, &str); 3] = [
 const LOCALHOST: &str = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n";
 
 pub(super) fn lower(asked: &Asked<'_>, spaces: &Spaces) -> Result<Vec<OwnFile>> {
+    if spaces.joined.is_some() {
+        return Ok(Vec::new());
+    }
     let contents = [
         format!("{}\n", spaces.seen_hostname),
         hosts(asked, spaces)?,
@@ -38,7 +41,7 @@ pub(super) fn lower(asked: &Asked<'_>, spaces: &Spaces) -> Result<Vec<OwnFile>> 
 fn hosts(asked: &Asked<'_>, spaces: &Spaces) -> Result<String> {
     let mut text = match spaces.net {
         Net::Host => asked.machine.hosts.clone(),
-        Net::Private | Net::None => format!("{LOCALHOST}127.0.1.1\t{}\n", spaces.seen_hostname),
+        Net::Private | Net::None | Net::Joined => format!("{LOCALHOST}127.0.1.1\t{}\n", spaces.seen_hostname),
     };
     if !text.is_empty() && !text.ends_with('\n') {
         text.push('\n');
@@ -64,7 +67,7 @@ fn resolv_conf(asked: &Asked<'_>, spaces: &Spaces) -> Result<String> {
             return Ok(asked.machine.resolv_conf.clone());
         }
         Net::Host => asked.machine.resolv_conf.as_str(),
-        Net::Private | Net::None => "",
+        Net::Private | Net::None | Net::Joined => "",
     };
     let servers = options
         .dns

@@ -126,11 +126,37 @@ fn conflicts(options: &RunOptions) -> Result<()> {
     ) {
         return clash(asked("--cpus", cpus), "--cpu-quota and --cpu-period");
     }
-    if let (Some(hostname), Some("host")) = (&options.hostname, options.uts.as_deref()) {
-        return clash(asked("--hostname", hostname), "--uts host");
+    let shared = |text: &Option<String>| {
+        let text = text.clone().unwrap_or_default();
+        (text == "host" || text.starts_with("container:")).then_some(text)
+    };
+    if let Some(uts) = shared(&options.uts) {
+        let names = [
+            ("--hostname", &options.hostname),
+            ("--domainname", &options.domainname),
+        ];
+        for (option, text) in names {
+            if let Some(text) = text {
+                return clash(asked(option, text), &format!("--uts {uts}"));
+            }
+        }
     }
-    if let (Some(domain), Some("host")) = (&options.domainname, options.uts.as_deref()) {
-        return clash(asked("--domainname", domain), "--uts host");
+    // The joined container's files say who is who.
+    if let Some(net) = shared(&options.net).filter(|net| net != "host") {
+        let lists = [
+            ("--add-host", &options.add_host),
+            ("--dns", &options.dns),
+            ("--dns-search", &options.dns_search),
+            ("--dns-option", &options.dns_option),
+        ];
+        for (option, texts) in lists {
+            if let Some(text) = texts.first() {
+                return clash(asked(option, text), &format!("--net {net}"));
+            }
+        }
+        if let Some(text) = &options.hostname {
+            return clash(asked("--hostname", text), &format!("--net {net}"));
+        }
     }
     if let (true, Some(mode)) = (
         options.privileged,

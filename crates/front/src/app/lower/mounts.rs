@@ -30,7 +30,7 @@ pub(super) fn lower(
     extras: &mut Extras,
     origins: &mut Origins,
 ) -> Result<Vec<Mount<'static>>> {
-    let wanted = requested(asked, extras)?;
+    let wanted = requested(asked, spaces, extras)?;
     let mut mounts = defaults(asked, spaces)?;
     mounts.extend(own_files(asked, spaces));
     mounts.retain(|default| {
@@ -134,7 +134,8 @@ fn pts(spaces: &Spaces) -> Placed {
 
 /// The kernel gives a new sysfs only to the owner of the network namespace; else the host's is bound.
 fn sys(spaces: &Spaces, writable: bool) -> Placed {
-    let mut placed = if spaces.net == Net::Host && spaces.userns != Userns::Host {
+    let foreign = matches!(spaces.net, Net::Host | Net::Joined);
+    let mut placed = if foreign && spaces.userns != Userns::Host {
         mount(
             "/sys",
             "bind",
@@ -226,11 +227,13 @@ fn own_files<'a>(asked: &'a Asked<'_>, spaces: &Spaces) -> impl Iterator<Item = 
         _ if asked.machine.ordinary_user.is_some() => &["bind", "rprivate"],
         _ => &["bind", "rprivate", "idmap"],
     };
+    let directory = spaces.joined.clone();
+    let directory = directory.unwrap_or_else(|| asked.machine.dir.clone());
     files::MOUNTED.iter().map(move |(name, destination)| {
         mount(
             destination,
             "bind",
-            &format!("{}/{name}", asked.machine.dir),
+            &format!("{directory}/{name}"),
             options,
         )
     })
@@ -238,7 +241,11 @@ fn own_files<'a>(asked: &'a Asked<'_>, spaces: &Spaces) -> impl Iterator<Item = 
 
 /// What options and image ask for. Two options for one place are a contradiction; an option takes the
 /// place of the image's volume.
-fn requested(asked: &Asked<'_>, extras: &mut Extras) -> Result<Vec<Placed>> {
+fn requested(
+    asked: &Asked<'_>,
+    spaces: &Spaces,
+    extras: &mut Extras,
+) -> Result<Vec<Placed>> {
     let mut placed: Vec<Placed> = Vec::new();
     let mut anonymous = Vec::new();
     for (option, text, request) in requests(asked)? {
@@ -250,7 +257,7 @@ fn requested(asked: &Asked<'_>, extras: &mut Extras) -> Result<Vec<Placed>> {
             );
         }
         idle(asked, &request, &origin, extras)?;
-        match lowered(asked, &request).of(option, text)? {
+        match lowered(asked, spaces, &request).of(option, text)? {
             Some(mount) => placed.push(Placed {
                 mount,
                 origin: Some(origin),
@@ -276,7 +283,7 @@ fn requested(asked: &Asked<'_>, extras: &mut Extras) -> Result<Vec<Placed>> {
                 idle: Vec::new(),
             };
             let origin = Some("image config Volumes".to_owned());
-            match lowered(asked, &request).of("image config Volumes", text)? {
+            match lowered(asked, spaces, &request).of("image config Volumes", text)? {
                 Some(mount) => placed.push(Placed { mount, origin }),
                 None => anonymous.push(request.destination),
             }
@@ -333,11 +340,12 @@ fn idle(
 /// The mount of a request; none for a place of its own in a root that is writable anyway.
 fn lowered(
     asked: &Asked<'_>,
+    spaces: &Spaces,
     request: &MountRequest,
 ) -> crate::error::Parsed<Option<Mount<'static>>> {
     let to = request.destination.as_str();
     Ok(match &request.what {
-        What::Bind(bind) => Some(bound(asked, to, bind)?),
+        What::Bind(bind) => Some(bound(asked, spaces, to, bind)?),
         What::Tmpfs(options) => {
             let options: Vec<&str> = options.iter().map(String::as_str).collect();
             Some(mount(to, "tmpfs", "tmpfs", &options).mount)
@@ -358,7 +366,12 @@ fn lowered(
     })
 }
 
-fn bound(asked: &Asked<'_>, to: &str, bind: &Bind) -> crate::error::Parsed<Mount<'static>> {
+fn bound(
+    asked: &Asked<'_>,
+    spaces: &Spaces,
+    to: &str,
+    bind: &Bind,
+) -> crate::error::Parsed<Mount<'static>> {
     let source = asked.machine.absolute(&bind.source);
     if let Err(error) = std::fs::metadata(&source) {
         return Err(
@@ -376,6 +389,13 @@ fn bound(asked: &Asked<'_>, to: &str, bind: &Bind) -> crate::error::Parsed<Mount
         (true, Recursion::Enabled) => options.push("rro"),
         (true, _) => options.push("ro"),
         (false, _) => {}
+    }
+    // With ids of its own the container's owners are those on the disk, as in its root.
+    if spaces.userns != Userns::Host && bind.translated {
+        options.push(match bind.recursion {
+            Recursion::Disabled => "idmap",
+            _ => "ridmap",
+        });
     }
     Ok(mount(to, "bind", &source, &options).mount)
 }

@@ -11,6 +11,8 @@ use crate::error::{About, Fault, Parsed, Result};
 pub(super) struct Spaces {
     pub(super) namespaces: Vec<Namespace<'static>>,
     pub(super) net: Net,
+    /// The directory of the container whose network it joins: its host files are those of that one.
+    pub(super) joined: Option<String>,
     pub(super) ipc: Ipc,
     pub(super) pid_is_hosts: bool,
     pub(super) uts_is_hosts: bool,
@@ -50,7 +52,10 @@ pub(super) fn lower(asked: &Asked<'_>, origins: &mut Origins) -> Result<Spaces> 
         grammar::cgroup,
     )?;
     let ipc = mode(options.ipc.as_ref(), "--ipc", "private", grammar::ipc)?;
-    let net = mode(options.net.as_ref(), "--net", "private", grammar::net)?;
+    let (net, other) = mode(options.net.as_ref(), "--net", "private", grammar::net)?;
+    let net_text = options.net.as_deref().unwrap_or_default();
+    let joined = other.map(|id| asked.containers.directory(id).of("--net", net_text));
+    let joined = joined.transpose()?;
     let userns = userns(asked)?;
 
     let mut list = List {
@@ -80,11 +85,17 @@ pub(super) fn lower(asked: &Asked<'_>, origins: &mut Origins) -> Result<Spaces> 
         ipc != Ipc::Host,
         ("--ipc", options.ipc.as_deref()),
     );
-    list.own(
+    let net_share = match (net, other) {
+        (_, Some(id)) => Share::Container(id),
+        (Net::Host, None) => Share::Host,
+        _ => Share::Private,
+    };
+    list.shared(
+        asked,
         NamespaceType::Network,
-        net != Net::Host,
+        net_share,
         ("--net", options.net.as_deref()),
-    );
+    )?;
     list.own(
         NamespaceType::User,
         userns != Userns::Host,
@@ -92,11 +103,13 @@ pub(super) fn lower(asked: &Asked<'_>, origins: &mut Origins) -> Result<Spaces> 
     );
     let namespaces = list.namespaces;
 
-    let uts_is_hosts = uts == Share::Host;
+    // A joined namespace has a name already, and it is not ours to change.
+    let uts_is_hosts = uts != Share::Private;
     let seen_hostname = hostname(asked, net, uts_is_hosts, origins)?;
     Ok(Spaces {
         namespaces,
         net,
+        joined,
         ipc,
         pid_is_hosts: pid == Share::Host,
         uts_is_hosts,

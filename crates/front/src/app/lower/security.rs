@@ -190,7 +190,11 @@ pub(super) fn sysctls(
 /// Refuses a parameter of a namespace that is shared with the host.
 fn own<'a>(sysctl: Sysctl<'a>, spaces: &Spaces) -> Parsed<Sysctl<'a>> {
     let shared = match sysctl.owner {
-        Owner::Net => (spaces.net == Net::Host).then_some("--net host"),
+        Owner::Net => match spaces.net {
+            Net::Host => Some("--net host"),
+            Net::Joined => Some("--net container:ID"),
+            Net::Private | Net::None => None,
+        },
         Owner::Ipc => (spaces.ipc == Ipc::Host).then_some("--ipc host"),
         Owner::Uts => spaces.uts_is_hosts.then_some("--uts host"),
     };

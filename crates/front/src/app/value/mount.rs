@@ -39,6 +39,8 @@ pub struct Bind {
     pub recursion: Recursion,
     /// How later mounts travel.
     pub propagation: Propagation,
+    /// Whether a container with ids of its own sees the owners as it would without.
+    pub translated: bool,
 }
 
 /// What a bind mount does about the mounts below its source.
@@ -101,6 +103,7 @@ pub fn volume(text: &str) -> Parsed<MountRequest> {
         read_only: false,
         recursion: Recursion::Enabled,
         propagation: Propagation::RPrivate,
+        translated: true,
     };
     let idle = volume_options(&mut bind, options)?;
     Ok(MountRequest {
@@ -127,6 +130,10 @@ fn volume_options(bind: &mut Bind, text: &str) -> Parsed<Vec<String>> {
             "ro" | "rw" => {
                 bind.read_only = option == "ro";
                 "ro and rw"
+            }
+            "idmap" | "noidmap" => {
+                bind.translated = option == "idmap";
+                "idmap and noidmap"
             }
             "z" | "Z" | "nocopy" | "consistent" | "cached" | "delegated" => {
                 idle.push(option.to_owned());
@@ -265,6 +272,7 @@ fn bind_mount(fields: &Fields<'_>) -> Parsed<Bind> {
         read_only: fields.read_only,
         recursion: fields.recursion.unwrap_or_default(),
         propagation: fields.propagation.unwrap_or(Propagation::RPrivate),
+        translated: true,
     })
 }
 

@@ -36,9 +36,9 @@ pub fn pid(text: &str) -> Parsed<Share<'_>> {
     share(text, true, "private, host, container:ID")
 }
 
-/// `private`, `host`.
+/// `private`, `host`, `container:ID`.
 pub fn uts(text: &str) -> Parsed<Share<'_>> {
-    share(text, false, "private, host")
+    share(text, true, "private, host, container:ID")
 }
 
 /// `private`, `host`.
@@ -63,6 +63,7 @@ pub fn ipc(text: &str) -> Parsed<Ipc> {
         "private" => Ok(Ipc::Private),
         "none" => Ok(Ipc::None),
         "host" => Ok(Ipc::Host),
+        // Its /dev/shm is a mount of a container's own namespace, which others cannot reach.
         "shareable" => Err(Fault::unsupported(
             "sharing between containers is not built yet",
         )),
@@ -86,22 +87,28 @@ pub enum Net {
     None,
     /// The host's.
     Host,
+    /// That of another container, which brings it up.
+    Joined,
 }
 
-/// `private`, `none`, `host`.
-pub fn net(text: &str) -> Parsed<Net> {
+/// `private`, `none`, `host`, `container:ID`; the second value is the ID.
+pub fn net(text: &str) -> Parsed<(Net, Option<&str>)> {
+    if let Some(id) = text.strip_prefix("container:").filter(|id| !id.is_empty()) {
+        return Ok((Net::Joined, Some(id)));
+    }
+    own_net(text).map(|net| (net, None))
+}
+
+fn own_net(text: &str) -> Parsed<Net> {
     match text {
         "private" => Ok(Net::Private),
         "none" => Ok(Net::None),
         "host" => Ok(Net::Host),
         "bridge" | "default" => Err(Fault::unsupported("bridge networks: not built yet")
-            .hint("private (loopback only), none or host")),
-        _ if text.starts_with("container:") => Err(Fault::unsupported(
-            "sharing between containers is not built yet",
-        )),
+            .hint("private (loopback only), none, host or container:ID")),
         _ => {
             Err(Fault::unsupported("named networks: not built yet")
-                .hint("one of private, none, host"))
+                .hint("one of private, none, host, container:ID"))
         }
     }
 }
@@ -195,10 +202,12 @@ mod tests {
     fn shares() {
         assert_eq!(pid("host"), Ok(Share::Host));
         assert_eq!(pid("container:web"), Ok(Share::Container("web")));
-        assert!(pid("container:").is_err() && uts("container:web").is_err() && pid("").is_err());
+        assert!(pid("container:").is_err() && uts("container:").is_err() && pid("").is_err());
         assert_eq!(ipc("none"), Ok(Ipc::None));
         assert_eq!(ipc("shareable").unwrap_err().kind, crate::Kind::Unsupported);
-        assert_eq!(net("none"), Ok(Net::None));
+        assert_eq!(net("none"), Ok((Net::None, None)));
+        assert_eq!(net("container:web"), Ok((Net::Joined, Some("web"))));
+        assert!(net("container:").is_err());
         assert_eq!(net("mynet").unwrap_err().kind, crate::Kind::Unsupported);
     }
 
