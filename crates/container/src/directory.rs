@@ -258,7 +258,7 @@ impl Directory {
         file::open_at(&self.fd, name, flags, &self.file(name))
     }
 
-    fn read_json<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
+    pub(crate) fn read_json<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
         let Some(text) = self.read(name)? else {
             return Ok(None);
         };
@@ -271,7 +271,7 @@ impl Directory {
         })
     }
 
-    fn write_json<T: Serialize>(&self, name: &str, value: &T) -> Result<()> {
+    pub(crate) fn write_json<T: Serialize>(&self, name: &str, value: &T) -> Result<()> {
         let text = serde_json::to_vec_pretty(value)
             .map_err(|error| Error::new(Kind::Bug, format!("{name} cannot be written: {error}")))?;
         self.write(name, &text)

@@ -11,6 +11,7 @@
 //!                        upper0 work0 …  the writable layers of its overlays
 //!                        hosts …         its own files
 //!  DATA/names/NAME       a link to its ID
+//!  DATA/volumes/NAME/    what outlives containers
 //!  DATA/gone/ID          what is left of a container while it is removed
 //!  DATA/rootfs           where overlay roots are mounted, each in its container's mount namespace
 //! ```
@@ -32,6 +33,7 @@ mod monitor;
 mod outputs;
 mod settings;
 mod store;
+mod volumes;
 
 pub use attach::{Attached, Channel, Ended};
 pub use directory::Directory;
@@ -39,3 +41,4 @@ pub use ending::Ending;
 pub use monitor::{main as monitor, start};
 pub use settings::{LogPolicy, Overlay, RestartPolicy, Root, Settings};
 pub use store::Store;
+pub use volumes::{Volume, VolumeUse};

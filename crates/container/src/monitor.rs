@@ -93,7 +93,7 @@ fn run(store: &Store, id: &str, client: Option<OwnedFd>, attach: bool, restarts:
         match next {
             Next::Start(row) if monitor.pause(row) => return Ok(Some(row + 1)),
             Next::Start(_) => monitor.give_up()?,
-            Next::Clear => store.clear(id)?,
+            Next::Clear => monitor.clear()?,
             Next::Nothing => {}
         }
         finished.map(|_| None)
@@ -252,7 +252,6 @@ impl<'s> Monitor<'s> {
         options.init = settings.init;
         options.loopback = settings.loopback;
         options.make_work_dir = true;
-        options.directories = settings.directories.clone();
         options.count_use = true;
         options.await_exec = true;
         if settings.tty {
@@ -405,9 +404,10 @@ impl<'s> Monitor<'s> {
             && !self.directory.is_stopped();
         if self.settings.auto_remove && !ending.restarting {
             self.store.retire(&self.settings.id, &self.settings.name)?;
+            self.store.retire_anonymous(&self.settings.volumes);
             return match failure {
                 None => Ok(Next::Clear),
-                Some(error) => self.store.clear(&self.settings.id).and(Err(error)),
+                Some(error) => self.clear().and(Err(error)),
             };
         }
         self.directory.write_ending(&ending)?;
@@ -416,6 +416,12 @@ impl<'s> Monitor<'s> {
             None if ending.restarting => Ok(Next::Start(row)),
             None => Ok(Next::Nothing),
         }
+    }
+
+    /// Removes what it kept, and the volumes that go with it.
+    fn clear(&self) -> Result<()> {
+        self.store.clear_anonymous(&self.settings.volumes);
+        self.store.clear(&self.settings.id)
     }
 
     /// It is not started again after all.

@@ -6,6 +6,8 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
+use crate::volumes::VolumeUse;
+
 /// What a container is, besides its OCI configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -24,8 +26,8 @@ pub struct Settings {
     pub root: Root,
     /// Overlays inside the root.
     pub overlays: Vec<Overlay>,
-    /// Directories inside that are made where they are missing.
-    pub directories: Vec<String>,
+    /// The volumes that it uses.
+    pub volumes: Vec<VolumeUse>,
     /// The root's owners are translated by its user namespace.
     pub translate_root: bool,
     /// It has a terminal.

@@ -265,8 +265,7 @@ impl Store {
         match rename() {
             // The first one that goes, or one that was removed already.
             Err(Errno::NOENT) => {
-                let parent = format!("{}/{GONE}", self.data);
-                let _ = mkdirat(CWD, parent.as_str(), Mode::RWXU);
+                self.make_gone()?;
                 match rename() {
                     Ok(()) | Err(Errno::NOENT) => {}
                     Err(errno) => return Err(sys::Error::new("rename", &path, errno).into()),
@@ -313,7 +312,15 @@ impl Store {
         Ok(())
     }
 
-    fn gone_path(&self, id: &str) -> String {
+    pub(crate) fn make_gone(&self) -> Result<()> {
+        let path = format!("{}/{GONE}", self.data);
+        match mkdirat(CWD, path.as_str(), Mode::RWXU) {
+            Ok(()) | Err(Errno::EXIST) => Ok(()),
+            Err(errno) => Err(sys::Error::new("mkdir", &path, errno).into()),
+        }
+    }
+
+    pub(crate) fn gone_path(&self, id: &str) -> String {
         format!("{}/{GONE}/{id}", self.data)
     }
 }

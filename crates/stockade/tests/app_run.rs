@@ -206,7 +206,7 @@ fn wrong_input_is_one_line_and_leaves_nothing() {
         (&["--user", "4294967295"], "--user"),
         (&["--user", "-1"], "-1"),
         (&["--volume", "/no/such:/mnt"], "/no/such"),
-        (&["--volume", "rel:/mnt"], "--volume rel:/mnt"),
+        (&["--volume", "rel/ative:/mnt"], "--volume rel/ative:/mnt"),
         (&["--mount", "type=banana,dst=/x"], "--mount"),
         (&["--memory", "banana"], "--memory banana"),
         (&["--memory", "4k"], "--memory 4k"),

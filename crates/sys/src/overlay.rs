@@ -32,7 +32,7 @@ const LONGEST_VALUE: usize = 255;
 pub fn translated(base: &str, options: &str, user_namespace: impl AsFd) -> Result<OwnedFd> {
     let mut layers = Layers {
         base,
-        namespace: user_namespace.as_fd(),
+        namespace: Some(user_namespace.as_fd()),
         opened: Vec::new(),
     };
     let overlay = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC).on("fsopen", "overlay")?;
@@ -44,10 +44,32 @@ pub fn translated(base: &str, options: &str, user_namespace: impl AsFd) -> Resul
     fsmount(&overlay, FsMountFlags::FSMOUNT_CLOEXEC, attributes).on("fsmount", options)
 }
 
+/// Mounts an overlay of at least two layers to read from, attached nowhere. The topmost one is the first.
+///
+/// # Errors
+/// The kernel's.
+pub fn read_only(layers: &[String]) -> Result<OwnedFd> {
+    let mut opened = Layers {
+        base: "",
+        namespace: None,
+        opened: Vec::new(),
+    };
+    let paths: Vec<String> = layers
+        .iter()
+        .map(|path| opened.open(path))
+        .collect::<Result<_>>()?;
+    let overlay = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC).on("fsopen", "overlay")?;
+    set_lower(&overlay, &paths, "the layers of a root")?;
+    fsconfig_create(&overlay).on("fsconfig(create)", "the layers of a root")?;
+    let attributes = MountAttrFlags::MOUNT_ATTR_RDONLY;
+    fsmount(&overlay, FsMountFlags::FSMOUNT_CLOEXEC, attributes)
+        .on("fsmount", "the layers of a root")
+}
+
 /// The layers, which must be there until the overlay is.
 struct Layers<'l> {
     base: &'l str,
-    namespace: BorrowedFd<'l>,
+    namespace: Option<BorrowedFd<'l>>,
     opened: Vec<OwnedFd>,
 }
 
@@ -67,28 +89,22 @@ impl Layers<'_> {
         }
     }
 
-    /// One value where it fits: `lowerdir+` is Linux 6.7's.
     fn lower(&mut self, overlay: &OwnedFd, list: &str) -> Result<()> {
         let mut paths = Vec::new();
         for layer in split(list, b':') {
             paths.push(self.translated(&unescaped(layer))?);
         }
-        let joined = paths.join(":");
-        if joined.len() <= LONGEST_VALUE {
-            return fsconfig_set_string(overlay, "lowerdir", &*joined)
-                .on("fsconfig(lowerdir)", list);
-        }
-        for path in &paths {
-            fsconfig_set_string(overlay, "lowerdir+", path).on("fsconfig(lowerdir+)", list)?;
-        }
-        Ok(())
+        set_lower(overlay, &paths, list)
     }
 
     /// The descriptor's path of a directory, translated.
     fn translated(&mut self, path: &str) -> Result<String> {
+        let Some(namespace) = self.namespace else {
+            return self.open(path);
+        };
         let path = self.absolute(path);
         let tree = mount::detached(&path, false)?;
-        mount::translate(&tree, &path, self.namespace, false)?;
+        mount::translate(&tree, &path, namespace, false)?;
         Ok(self.keep(tree))
     }
 
@@ -113,6 +129,18 @@ impl Layers<'_> {
         self.opened.push(fd);
         path
     }
+}
+
+/// One value where it fits: `lowerdir+` is Linux 6.7's.
+fn set_lower(overlay: &OwnedFd, paths: &[String], list: &str) -> Result<()> {
+    let joined = paths.join(":");
+    if joined.len() <= LONGEST_VALUE {
+        return fsconfig_set_string(overlay, "lowerdir", &*joined).on("fsconfig(lowerdir)", list);
+    }
+    for path in paths {
+        fsconfig_set_string(overlay, "lowerdir+", path).on("fsconfig(lowerdir+)", list)?;
+    }
+    Ok(())
 }
 
 /// The parts of `text` between separators that no backslash stands before.

@@ -20,6 +20,8 @@ pub struct Machine {
     pub dir: String,
     /// Where an overlay root is mounted, in the container's own mount namespace.
     pub mountpoint: String,
+    /// Where volumes are kept.
+    pub volumes: String,
     /// The caller's environment, for `--env NAME`.
     pub environment: BTreeMap<String, String>,
     /// The caller's working directory, for relative paths.
@@ -91,6 +93,7 @@ impl Machine {
             id: id.to_owned(),
             dir: dir.to_owned(),
             mountpoint: String::new(),
+            volumes: String::new(),
             environment: environment(),
             directory: directory.to_string_lossy().into_owned(),
             hostname: uname.nodename().to_string_lossy().into_owned(),

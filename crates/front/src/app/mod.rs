@@ -13,7 +13,7 @@ pub mod value;
 
 pub use accounts::Accounts;
 pub use host_root::host_root;
-pub use lower::{Asked, Extras, Lowered, Origins, OwnFile, limits, lower};
+pub use lower::{Asked, Extras, Lowered, Origins, OwnFile, WantedVolume, limits, lower};
 pub use machine::{Containers, Machine, NoContainers};
 pub use not_built::{NOT_BUILT, NotBuilt};
 pub use options::RunOptions;

@@ -3,7 +3,7 @@
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::Path;
 
-use container::{Directory, LogPolicy, Overlay, RestartPolicy, Root, Settings, Store};
+use container::{Directory, LogPolicy, Overlay, RestartPolicy, Root, Settings, Store, VolumeUse};
 use front::app::value::namespace::{Net, Userns};
 use front::app::value::restart::Restart;
 use front::app::{
@@ -14,7 +14,7 @@ use image::ImageConfig;
 
 use super::containers::Running;
 use super::failure::{Failure, Outcome};
-use super::{names, user_range};
+use super::{names, user_range, volume};
 use crate::output::progress::Progress;
 
 /// A container that was made.
@@ -45,7 +45,12 @@ pub(crate) fn create(store: &Store, options: &RunOptions) -> Outcome<Made> {
         .userns
         .as_deref()
         .is_some_and(|text| text.starts_with("auto"));
-    let _lock = if ranged { Some(store.lock()?) } else { None };
+    // A template of the host is unused until the next record says otherwise.
+    let _lock = if ranged || options.root == "host" {
+        Some(store.lock()?)
+    } else {
+        None
+    };
     let mut planned = plan(store, &store.data, options)?;
     for note in &planned.lowered.extras.notes {
         eprintln!("stockade: note: {note}");
@@ -53,10 +58,19 @@ pub(crate) fn create(store: &Store, options: &RunOptions) -> Outcome<Made> {
     let id = planned.id.clone();
     take_name(store, &mut planned)?;
     let path = store.path(&id);
-    let made = write(&path, &mut planned).and_then(|directory| {
-        write_cidfile(&planned)?;
-        Ok(directory)
-    });
+    // Held until the record tells what is used.
+    let wanted = &planned.lowered.extras.volumes;
+    let _volumes = if wanted.is_empty() {
+        None
+    } else {
+        Some(store.lock_volumes()?)
+    };
+    let made = volume::make_wanted(store, &planned.lowered.extras)
+        .and_then(|()| write(&path, &mut planned))
+        .and_then(|directory| {
+            write_cidfile(&planned)?;
+            Ok(directory)
+        });
     match made {
         Ok(_) => Ok(Made {
             id,
@@ -66,6 +80,7 @@ pub(crate) fn create(store: &Store, options: &RunOptions) -> Outcome<Made> {
         Err(failure) => {
             let _ = store.remove(&id);
             store.give_name_back(&planned.settings.name, &id);
+            store.remove_anonymous(&planned.settings.volumes);
             Err(failure)
         }
     }
@@ -78,6 +93,7 @@ pub(crate) fn plan(store: &Store, layers: &str, options: &RunOptions) -> Outcome
     let dir = store.path(&id);
     let machine = Machine {
         mountpoint: store.mountpoint(),
+        volumes: store.volumes_path(),
         ..Machine::read(&id, &dir, options)?
     };
     let root = classify(&options.root, &machine)?;
@@ -234,7 +250,15 @@ fn of_extras(extras: &Extras) -> Settings {
         interactive: extras.interactive,
         input_once: extras.interactive && !extras.detach,
         init: extras.init,
-        directories: extras.directories.clone(),
+        volumes: extras
+            .volumes
+            .iter()
+            .map(|wanted| VolumeUse {
+                name: wanted.name.clone(),
+                destination: wanted.destination.clone(),
+                anonymous: wanted.anonymous,
+            })
+            .collect(),
         loopback: !matches!(extras.net, Net::Host | Net::Joined),
         auto_remove: extras.auto_remove,
         ephemeral: extras.ephemeral,

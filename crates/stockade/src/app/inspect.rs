@@ -360,11 +360,19 @@ pub(crate) fn mounts(known: &Known, spec: &Spec<'_>) -> Vec<Mount> {
     .flat_map(|(texts, parse)| texts.iter().filter_map(move |text| parse(text).ok()))
     .collect();
     let is_asked = |destination: &str| asked.iter().any(|one| one.destination == destination);
-    spec.mounts
-        .iter()
-        .filter(|mount| is_asked(&mount.destination))
-        .map(mount)
-        .collect()
+    let volume = |destination: &str| {
+        let mut volumes = known.settings.volumes.iter();
+        volumes.find(|volume| volume.destination == destination)
+    };
+    let shown = |one: &spec::Mount<'_>| match volume(&one.destination) {
+        Some(volume) => Some(Mount {
+            r#type: "volume".into(),
+            name: volume.name.clone(),
+            ..mount(one)
+        }),
+        None => is_asked(&one.destination).then(|| mount(one)),
+    };
+    spec.mounts.iter().filter_map(shown).collect()
 }
 
 fn mount(mount: &spec::Mount<'_>) -> Mount {

@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use container::{Channel, Directory, Ended, Ending, Settings, Store};
 use engine::{Kind, Status};
+use front::app::{Containers, RunOptions};
+use spec::{NamespaceType, Spec};
 use sys::rustix::process::Pid;
 use sys::{Errno, process};
 
 use super::attach::{Left, Seat, Wish};
+use super::containers::Running;
 use super::failure::{Failure, Outcome};
 use super::print;
 use super::state::{UNKNOWN_CODE, UNSEEN_END};
@@ -86,6 +89,7 @@ pub(crate) fn start(store: &Store, request: &cli::Start) -> Outcome<i32> {
         if !make_ready(store, container)? {
             return Ok(());
         }
+        rejoin(store, container)?;
         container.directory.set_stopped(false)?;
         container::start(store, &container.id, false)?;
         Ok(())
@@ -112,6 +116,41 @@ fn make_ready(store: &Store, container: &Named) -> Outcome<bool> {
     )))
 }
 
+/// Finds the namespaces of other containers anew that this one joins: they may have been started again since.
+fn rejoin(store: &Store, container: &Named) -> Outcome<()> {
+    let options = serde_json::from_value(container.settings.options.clone());
+    let options: RunOptions = options.unwrap_or_default();
+    let joined: Vec<_> = [
+        (NamespaceType::Pid, "pid", "--pid", &options.pid),
+        (NamespaceType::Uts, "uts", "--uts", &options.uts),
+        (NamespaceType::Network, "net", "--net", &options.net),
+    ]
+    .into_iter()
+    .filter_map(|(kind, file, option, text)| {
+        let other = text.as_deref()?.strip_prefix("container:")?;
+        Some((kind, file, option, other))
+    })
+    .collect();
+    if joined.is_empty() {
+        return Ok(());
+    }
+    let config = container.directory.config()?;
+    let mut spec = Spec::parse(&config).map_err(engine::Error::from)?;
+    for (kind, file, option, other) in joined {
+        let path = Running(store).namespace(other, file);
+        let place = || format!("{option} container:{other}");
+        let path = path.map_err(|fault| Failure::from(fault.at(place())))?;
+        let namespaces = spec
+            .linux
+            .iter_mut()
+            .flat_map(|linux| &mut linux.namespaces);
+        for namespace in namespaces.filter(|namespace| namespace.kind == kind) {
+            namespace.path = Some(path.clone().into());
+        }
+    }
+    Ok(container.directory.write_config(&spec.to_json())?)
+}
+
 fn start_attached(store: &Store, request: &cli::Start) -> Outcome<i32> {
     let [given] = request.containers.as_slice() else {
         return Err(Failure::new("start --attach: takes one container"));
@@ -129,6 +168,7 @@ fn start_attached(store: &Store, request: &cli::Start) -> Outcome<i32> {
         keys: request.detach_keys.as_deref(),
         forward: request.sig_proxy.as_deref() != Some("false"),
     };
+    rejoin(store, &container)?;
     let seat = Seat::take(&wish)?;
     container.directory.set_stopped(false)?;
     let streams = container::start(store, &container.id, true)?;
@@ -217,6 +257,7 @@ pub(crate) fn restart(store: &Store, request: &cli::Stop) -> Outcome<()> {
             return Err(Failure::new(message));
         }
         stop_one(store, container, request)?;
+        rejoin(store, container)?;
         container.directory.set_stopped(false)?;
         container::start(store, &container.id, false)?;
         Ok(())
@@ -268,7 +309,12 @@ pub(crate) fn remove(store: &Store, request: &cli::Remove) -> Outcome<()> {
             }
             kill_and_wait(store, container)?;
         }
-        Ok(store.remove(&container.id)?)
+        store.remove(&container.id)?;
+        if request.volumes || container.settings.auto_remove {
+            let _lock = store.lock_volumes()?;
+            store.remove_anonymous(&container.settings.volumes);
+        }
+        Ok(())
     })
 }
 

@@ -132,5 +132,9 @@ fn row_of(known: &Known, with_size: bool) -> Outcome<Container> {
 
 /// What Docker lists of a mount: tmpfs has no source.
 fn source(mount: crate::output::inspect::Mount) -> Option<String> {
-    (mount.r#type == "bind").then_some(mount.source)
+    match mount.r#type.as_str() {
+        "bind" => Some(mount.source),
+        "volume" => Some(mount.name),
+        _ => None,
+    }
 }

@@ -5,6 +5,7 @@ mod containers;
 mod create;
 mod exec;
 mod failure;
+mod images;
 mod inspect;
 mod lifecycle;
 mod listing;
@@ -16,9 +17,12 @@ mod run;
 mod size;
 mod state;
 mod stats;
+mod system;
 mod top;
+mod tree;
 mod update;
 mod user_range;
+mod volume;
 
 use container::Store;
 
@@ -89,6 +93,10 @@ fn dispatch(store: &Store, verb: Verb) -> Outcome<i32> {
         Verb::Stats(request) => stats::stats(store, &request).map(done),
         Verb::Top(request) => top::top(store, &request).map(done),
         Verb::Update(request) => update::update(store, &request).map(done),
+        Verb::Volume(verb) => volume::volume(store, &verb).map(done),
+        Verb::System(verb) => system::system(store, &verb).map(done),
+        Verb::Images(request) => images::list(store, &request).map(done),
+        Verb::RemoveImages(request) => images::remove(store, &request).map(done),
         Verb::Rename(request) => update::rename(store, &request).map(done),
     }
 }

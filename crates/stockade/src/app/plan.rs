@@ -66,7 +66,6 @@ fn of_app(store: &Store, options: &RunOptions, act: Act, json: bool) -> Outcome<
     how.init = settings.init;
     how.loopback = settings.loopback;
     how.make_work_dir = true;
-    how.directories = settings.directories.clone();
     how.count_use = true;
     if settings.tty {
         how.terminal = Terminal::Caller;

@@ -23,6 +23,16 @@ pub(crate) fn out(text: &str) -> Outcome<()> {
     }
 }
 
+/// Asks whether to go on; whoever says neither `y` nor `yes` does not want to.
+pub(crate) fn confirmed(what: &str) -> Outcome<bool> {
+    out(&format!("{what}\nGo on? [y/N] "))?;
+    let mut answer = String::new();
+    std::io::stdin()
+        .read_line(&mut answer)
+        .map_err(|error| Failure::new(format!("standard input: {error}")))?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
 /// Whether what is printed is read by nobody any more.
 pub(crate) fn is_reader_gone() -> bool {
     READER_GONE.load(Ordering::Relaxed)

@@ -40,9 +40,11 @@ pub(crate) fn run(store: &Store, options: &RunOptions) -> Outcome<i32> {
     };
     let seat = Seat::take(&wish).inspect_err(|_| {
         // Nothing of it has run, and nobody was told of it.
-        let _ = store.remove(&made.id);
+        remove(store, &made);
     })?;
     let streams = start_or_remove(store, &made, true)?;
+    // The container runs meanwhile. What cannot be removed now is for the next one.
+    let _ = store.sweep();
     match seat.attend(store, &wish, streams)? {
         Left::Code(code) => Ok(code),
         Left::Detached => Ok(0),
@@ -54,10 +56,16 @@ pub(crate) fn run(store: &Store, options: &RunOptions) -> Outcome<i32> {
 fn start_or_remove(store: &Store, made: &Made, attach: bool) -> Outcome<container::Attached> {
     container::start(store, &made.id, attach).map_err(|error| {
         if made.settings.auto_remove {
-            let _ = store.remove(&made.id);
+            remove(store, made);
         }
         in_options(error, &made.origins).into()
     })
+}
+
+/// Removes a container of which nothing has run.
+fn remove(store: &Store, made: &Made) {
+    let _ = store.remove(&made.id);
+    store.remove_anonymous(&made.settings.volumes);
 }
 
 /// A complaint about a field of the configuration that nobody wrote, in words of the option that did.

@@ -51,6 +51,11 @@ struct Layers {
     upper: Option<String>,
 }
 
+/// The lower layers in an overlay's options, the topmost first.
+pub(super) fn lower_layers(options: &str) -> Vec<String> {
+    layers(options).lower
+}
+
 /// The directories in an overlay's options, where `\` goes before a comma or colon of a name.
 fn layers(options: &str) -> Layers {
     let mut layers = Layers::default();
@@ -82,7 +87,7 @@ fn split(text: &str, at: char) -> Vec<&str> {
 }
 
 /// The sizes of the files in a tree, each hard link counted; other file systems below are left out.
-fn bytes_in(path: &str) -> Outcome<u64> {
+pub(super) fn bytes_in(path: &str) -> Outcome<u64> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let dir = openat(CWD, path, flags, Mode::empty())
         .map_err(|errno| sys::Error::new("open", path, errno))?;

@@ -22,6 +22,9 @@ pub(super) fn operands(command: &str) -> &'static [Example] {
 /// The last sections of a command's help; `prefix` stands before the command, such as `plan `.
 pub(super) fn sections(command: &str, prefix: &str) -> String {
     let mut lines = Vec::new();
+    if !matches!(prefix, "" | "plan ") {
+        return String::new();
+    }
     if !operands(command).is_empty() {
         lines.push("ROOT is one of these; options after it belong to COMMAND:".to_owned());
         lines.extend(
@@ -193,6 +196,28 @@ const EXAMPLES: &[(&str, &[Example])] = &[
     (
         "rename",
         &[("rename web web-old", "From now on it is web-old")],
+    ),
+    (
+        "images",
+        &[("images", "The images that were unpacked, and their sizes")],
+    ),
+    (
+        "rmi",
+        &[("rmi app:1", "Remove an image that no container uses")],
+    ),
+    (
+        "volume",
+        &[
+            ("volume create db", "A volume, for run -v db:/var/lib/db"),
+            ("volume ls -q -f dangling=true", "Those that nobody uses"),
+        ],
+    ),
+    (
+        "system",
+        &[
+            ("system df", "What takes space on the disk"),
+            ("system prune -f", "Remove containers that do not run"),
+        ],
     ),
     (
         "plan",

@@ -42,11 +42,11 @@ fn sig_proxy() -> Arg {
     )
 }
 
-fn filter(help: &'static str) -> Arg {
+pub(super) fn filter(help: &'static str) -> Arg {
     list("filter", "KEY=VALUE", help).short('f')
 }
 
-fn format() -> Arg {
+pub(super) fn format() -> Arg {
     value(
         "format",
         "FORMAT",

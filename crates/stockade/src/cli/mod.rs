@@ -11,6 +11,7 @@ mod pages;
 mod refuse;
 mod request;
 mod run;
+mod store;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -71,6 +72,10 @@ fn verb(parent: &Command, matches: &ArgMatches) -> Result<Verb, String> {
         "stats" => Verb::Stats(fill::into(given)?),
         "update" => Verb::Update(Box::new(update(given)?)),
         "rename" => Verb::Rename(fill::into(given)?),
+        "images" => Verb::Images(fill::into(given)?),
+        "rmi" => Verb::RemoveImages(fill::into(given)?),
+        "volume" => Verb::Volume(volume(command, matches)?),
+        "system" => Verb::System(system(command, matches)?),
         _ => return Err(format!("no command {name}")),
     })
 }
@@ -99,6 +104,38 @@ fn beside_containers(command: &Command, matches: &ArgMatches) -> Option<Result<V
         "version" => Verb::Version,
         _ => return None,
     }))
+}
+
+/// The command that was named below a group of commands, and what it was given.
+fn of_group(
+    group: &Command,
+    matches: &ArgMatches,
+) -> Result<(String, serde_json::Map<String, serde_json::Value>), String> {
+    let (name, matches) = matches.subcommand().ok_or("no command")?;
+    let command = group.find_subcommand(name);
+    let command = command.ok_or_else(|| format!("no command {name}"))?;
+    Ok((name.to_owned(), fill::fields(command, matches)))
+}
+
+fn volume(group: &Command, matches: &ArgMatches) -> Result<VolumeVerb, String> {
+    let (name, given) = of_group(group, matches)?;
+    Ok(match name.as_str() {
+        "create" => VolumeVerb::Create(fill::into(given)?),
+        "ls" => VolumeVerb::List(fill::into(given)?),
+        "inspect" => VolumeVerb::Inspect(fill::into(given)?),
+        "rm" => VolumeVerb::Remove(fill::into(given)?),
+        "prune" => VolumeVerb::Prune(fill::into(given)?),
+        _ => return Err(format!("no command volume {name}")),
+    })
+}
+
+fn system(group: &Command, matches: &ArgMatches) -> Result<SystemVerb, String> {
+    let (name, given) = of_group(group, matches)?;
+    Ok(match name.as_str() {
+        "df" => SystemVerb::DiskUse(fill::into(given)?),
+        "prune" => SystemVerb::Prune(fill::into(given)?),
+        _ => return Err(format!("no command system {name}")),
+    })
 }
 
 /// `exec` needs a command, which the table cannot say, as it is one operand with the container.

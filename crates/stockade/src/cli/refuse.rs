@@ -171,8 +171,86 @@ fn find_not_built(command: &str, given: &str) -> Option<&'static NotBuilt> {
         .find(named)
 }
 
+/// Commands of Docker's that are not there, and what to do instead.
+const COMMANDS_NOT_BUILT: &[(&str, &str)] = &[
+    (
+        "build",
+        "build with another program, and run the archive that it writes",
+    ),
+    (
+        "builder",
+        "build with another program, and run the archive that it writes",
+    ),
+    (
+        "buildx",
+        "build with another program, and run the archive that it writes",
+    ),
+    ("checkpoint", "checkpoints come later"),
+    (
+        "commit",
+        "run ROOT from a directory to keep what is written in one",
+    ),
+    ("compose", "start each container by itself"),
+    (
+        "container",
+        "the commands about containers stand by themselves, as in `stockade ps`",
+    ),
+    (
+        "cp",
+        "use `exec` with tar or cat, or a directory bound by --volume",
+    ),
+    (
+        "diff",
+        "what was written is in upper0 of the container's directory",
+    ),
+    ("events", "`ps` and `inspect` tell how containers are"),
+    ("export", "use `exec` with tar"),
+    (
+        "history",
+        "`inspect` tells of which image a container was made",
+    ),
+    ("image", "`images` and `rmi` stand by themselves"),
+    (
+        "import",
+        "unpack the archive into a directory, and run that",
+    ),
+    (
+        "info",
+        "`version` and `system df` tell what there is to tell",
+    ),
+    (
+        "load",
+        "run takes the archive as it is: stockade run image.tar",
+    ),
+    ("login", "images are not pulled from registries yet"),
+    ("logout", "images are not pulled from registries yet"),
+    (
+        "network",
+        "networks come later; --net host shares the host's network",
+    ),
+    (
+        "port",
+        "ports are not published yet; --net host shares the host's network",
+    ),
+    (
+        "pull",
+        "images are not pulled from registries yet; run takes an archive or a layout",
+    ),
+    ("push", "images are not pushed to registries yet"),
+    (
+        "save",
+        "the archive that an image came from is not changed: copy that",
+    ),
+    ("search", "images are not pulled from registries yet"),
+    ("swarm", "this program is about one machine"),
+    ("tag", "images have the names that their archives give them"),
+];
+
 fn unknown_command(error: &Error) -> String {
     let given = context(error, ContextKind::InvalidSubcommand);
+    if let Some((_, hint)) = COMMANDS_NOT_BUILT.iter().find(|(name, _)| *name == given) {
+        return format!("{given}: not built yet; hint: {hint}");
+    }
     match context(error, ContextKind::SuggestedSubcommand) {
         hint if hint.is_empty() => format!("unknown command '{given}'; see `stockade --help`"),
         hint => format!("unknown command '{given}'; hint: {hint}"),

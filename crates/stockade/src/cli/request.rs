@@ -55,6 +55,14 @@ pub(crate) enum Verb {
     Update(Box<Update>),
     /// `rename`
     Rename(Rename),
+    /// `images`
+    Images(Images),
+    /// `rmi`
+    RemoveImages(RemoveImages),
+    /// `volume …`
+    Volume(VolumeVerb),
+    /// `system …`
+    System(SystemVerb),
     /// `plan COMMAND`: print the steps of the command within.
     Plan(Plan),
     /// `oci …`: words for the OCI front end.
@@ -219,6 +227,116 @@ pub(crate) struct Update {
     pub(crate) containers: Vec<String>,
     /// The limits and the restart policy that were given; nothing else is set in it.
     pub(crate) limits: RunOptions,
+}
+
+/// `images`
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Images {
+    pub(crate) format: Option<String>,
+    pub(crate) no_trunc: bool,
+    pub(crate) quiet: bool,
+    /// Only those of this repository, and perhaps tag.
+    pub(crate) name: Option<String>,
+}
+
+/// `rmi`
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct RemoveImages {
+    /// Images that are not there are no failure.
+    pub(crate) force: bool,
+    pub(crate) images: Vec<String>,
+}
+
+/// `volume …`
+#[derive(Debug)]
+pub(crate) enum VolumeVerb {
+    /// `create`
+    Create(VolumeCreate),
+    /// `ls`
+    List(VolumeList),
+    /// `inspect`
+    Inspect(VolumeInspect),
+    /// `rm`
+    Remove(VolumeRemove),
+    /// `prune`
+    Prune(VolumePrune),
+}
+
+/// `volume create`
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct VolumeCreate {
+    pub(crate) driver: Option<String>,
+    pub(crate) label: Vec<String>,
+    pub(crate) opt: Vec<String>,
+    pub(crate) name: Option<String>,
+}
+
+/// `volume ls`
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct VolumeList {
+    pub(crate) filter: Vec<String>,
+    pub(crate) format: Option<String>,
+    pub(crate) quiet: bool,
+}
+
+/// `volume inspect`
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct VolumeInspect {
+    pub(crate) format: Option<String>,
+    pub(crate) volumes: Vec<String>,
+}
+
+/// `volume rm`
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct VolumeRemove {
+    /// Volumes that are not there are no failure.
+    pub(crate) force: bool,
+    pub(crate) volumes: Vec<String>,
+}
+
+/// `volume prune`
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct VolumePrune {
+    /// Also those that somebody named.
+    pub(crate) all: bool,
+    pub(crate) filter: Vec<String>,
+    /// Without asking.
+    pub(crate) force: bool,
+}
+
+/// `system …`
+#[derive(Debug)]
+pub(crate) enum SystemVerb {
+    /// `df`
+    DiskUse(DiskUse),
+    /// `prune`
+    Prune(SystemPrune),
+}
+
+/// `system df`
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct DiskUse {
+    pub(crate) format: Option<String>,
+}
+
+/// `system prune`
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct SystemPrune {
+    /// Also images that no container uses.
+    pub(crate) all: bool,
+    /// Without asking.
+    pub(crate) force: bool,
+    /// Also anonymous volumes that no container uses.
+    pub(crate) volumes: bool,
 }
 
 /// `rename`

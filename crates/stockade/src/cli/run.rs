@@ -173,14 +173,14 @@ fn files() -> Vec<Arg> {
         list(
             "volume",
             "SRC:DST[:OPTIONS]",
-            "Bind a host directory or file; OPTIONS such as ro, rshared",
+            "Bind a host directory or file, or mount the volume SRC; OPTIONS such as ro, rshared",
         )
         .short('v')
         .value_hint(ValueHint::AnyPath),
         list(
             "mount",
             "KEY=VALUE,...",
-            "Mount: type=bind|tmpfs, src=, dst=, readonly",
+            "Mount: type=bind|volume|tmpfs, src=, dst=, readonly",
         ),
         list(
             "tmpfs",
@@ -291,14 +291,14 @@ fn security() -> Vec<Arg> {
 
 fn namespaces() -> Vec<Arg> {
     vec![
-        value("net", "MODE", "none, host or private").alias("network"),
+        value("net", "MODE", "none, host, private or container:ID").alias("network"),
         value("pid", "MODE", "private, host or container:ID"),
         value(
             "ipc",
             "MODE",
             "private, shareable, none, host or container:ID",
         ),
-        value("uts", "MODE", "private or host"),
+        value("uts", "MODE", "private, host or container:ID"),
         value("cgroupns", "MODE", "private or host"),
         list("add-host", "NAME:ADDRESS", "Line of /etc/hosts"),
         list("dns", "ADDRESS", "Name server"),

@@ -5,7 +5,7 @@ use clap::{Arg, ArgAction, Command, ValueHint, value_parser};
 use clap_complete::Shell;
 
 use super::option::{operand, value};
-use super::{examples, manage, run};
+use super::{examples, manage, run, store};
 
 /// The operand that takes the words of an `oci` command, which has its own parser.
 pub(super) const OCI_WORDS: &str = "words";
@@ -34,6 +34,10 @@ const COMMANDS: &[Entry] = &[
     ("stats", manage::stats, false),
     ("update", manage::update, true),
     ("rename", manage::rename, false),
+    ("images", store::images, false),
+    ("rmi", store::rmi, false),
+    ("volume", store::volume, false),
+    ("system", store::system, false),
     ("oci", oci, true),
     ("completion", completion, false),
     ("man", man, false),
@@ -112,7 +116,7 @@ fn help() -> Arg {
 }
 
 /// Adds what every command has: its usage line, examples, `--help`, and "the last one given counts".
-fn with_common(command: Command, prefix: &str) -> Command {
+pub(super) fn with_common(command: Command, prefix: &str) -> Command {
     let letter_is_free = command
         .get_arguments()
         .all(|arg| arg.get_short() != Some('h'));
@@ -134,6 +138,9 @@ fn with_common(command: Command, prefix: &str) -> Command {
 
 /// The usage line, with Docker's words for operands: `stockade stop [OPTIONS] CONTAINER...`.
 fn usage(command: &Command, prefix: &str) -> String {
+    if command.has_subcommands() {
+        return format!("stockade {prefix}{} COMMAND", command.get_name());
+    }
     let mut line = format!("stockade {prefix}{} [OPTIONS]", command.get_name());
     for operand in command.get_positionals() {
         let name = operand

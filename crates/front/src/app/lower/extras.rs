@@ -22,8 +22,8 @@ pub struct Extras {
     pub storage: Storage,
     /// What is written to the root is thrown away when the container ends.
     pub ephemeral: bool,
-    /// Directories to make in the root where they are missing: volumes that are kept in it. Absolute.
-    pub directories: Vec<String>,
+    /// The volumes to make, where they are missing, before the container is.
+    pub volumes: Vec<WantedVolume>,
     /// The files to write into the container's own directory before it starts; mounts refer to them.
     pub files: Vec<OwnFile>,
     /// What is kept of what it prints.
@@ -58,6 +58,19 @@ pub struct Extras {
     pub userns: Userns,
     /// What the person should know: options that were understood and change nothing here.
     pub notes: Vec<String>,
+}
+
+/// A volume that is mounted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WantedVolume {
+    /// Its name.
+    pub name: String,
+    /// Where it is mounted.
+    pub destination: String,
+    /// It goes with the container.
+    pub anonymous: bool,
+    /// An empty one starts with what the root has in its place.
+    pub copy: bool,
 }
 
 /// A file in the container's own directory.

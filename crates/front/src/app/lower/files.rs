@@ -41,7 +41,9 @@ pub(super) fn lower(asked: &Asked<'_>, spaces: &Spaces) -> Result<Vec<OwnFile>> 
 fn hosts(asked: &Asked<'_>, spaces: &Spaces) -> Result<String> {
     let mut text = match spaces.net {
         Net::Host => asked.machine.hosts.clone(),
-        Net::Private | Net::None | Net::Joined => format!("{LOCALHOST}127.0.1.1\t{}\n", spaces.seen_hostname),
+        Net::Private | Net::None | Net::Joined => {
+            format!("{LOCALHOST}127.0.1.1\t{}\n", spaces.seen_hostname)
+        }
     };
     if !text.is_empty() && !text.ends_with('\n') {
         text.push('\n');

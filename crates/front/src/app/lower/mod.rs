@@ -16,7 +16,7 @@ mod security;
 use image::ImageConfig;
 use spec::{IdMap, Linux, Root, Spec, Str};
 
-pub use extras::{Extras, OwnFile};
+pub use extras::{Extras, OwnFile, WantedVolume};
 pub use origins::Origins;
 pub use resources::lower as limits;
 
@@ -239,7 +239,7 @@ fn extras(asked: &Asked<'_>, spaces: &namespaces::Spaces, origins: &mut Origins)
         root: options.root.clone(),
         storage: asked.storage.clone(),
         ephemeral: options.ephemeral,
-        directories: Vec::new(),
+        volumes: Vec::new(),
         files: files::lower(asked, spaces)?,
         log: log_request(options)?,
         restart: match &options.restart {

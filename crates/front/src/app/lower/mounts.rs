@@ -3,9 +3,8 @@
 use spec::{Mount, Str};
 
 use super::namespaces::Spaces;
-use super::{Asked, Extras, Origins, files, security};
-use crate::app::storage::Base;
-use crate::app::value::mount::{self as grammar, Bind, MountRequest, Recursion, What};
+use super::{Asked, Extras, Origins, WantedVolume, files, security};
+use crate::app::value::mount::{self as grammar, Bind, MountRequest, Recursion, VolumeMount, What};
 use crate::app::value::name;
 use crate::app::value::namespace::{Ipc, Net, Userns};
 use crate::app::value::number::size;
@@ -230,66 +229,46 @@ fn own_files<'a>(asked: &'a Asked<'_>, spaces: &Spaces) -> impl Iterator<Item = 
     let directory = spaces.joined.clone();
     let directory = directory.unwrap_or_else(|| asked.machine.dir.clone());
     files::MOUNTED.iter().map(move |(name, destination)| {
-        mount(
-            destination,
-            "bind",
-            &format!("{directory}/{name}"),
-            options,
-        )
+        mount(destination, "bind", &format!("{directory}/{name}"), options)
     })
 }
 
 /// What options and image ask for. Two options for one place are a contradiction; an option takes the
 /// place of the image's volume.
-fn requested(
-    asked: &Asked<'_>,
-    spaces: &Spaces,
-    extras: &mut Extras,
-) -> Result<Vec<Placed>> {
+fn requested(asked: &Asked<'_>, spaces: &Spaces, extras: &mut Extras) -> Result<Vec<Placed>> {
     let mut placed: Vec<Placed> = Vec::new();
-    let mut anonymous = Vec::new();
     for (option, text, request) in requests(asked)? {
         let origin = said(option, text);
         let twice = |other: &Placed| *other.mount.destination == request.destination;
-        if placed.iter().any(twice) || anonymous.contains(&request.destination) {
+        if placed.iter().any(twice) {
             return Err(
                 Fault::usage(format!("{} is mounted twice", request.destination)).at(origin),
             );
         }
         idle(asked, &request, &origin, extras)?;
-        match lowered(asked, spaces, &request).of(option, text)? {
-            Some(mount) => placed.push(Placed {
-                mount,
-                origin: Some(origin),
-            }),
-            None => {
-                let why = "kept in the container's own copy-on-write root";
-                extras
-                    .notes
-                    .push(format!("{origin}: {} is {why}", request.destination));
-                anonymous.push(request.destination);
-            }
-        }
+        let mount = lowered(asked, spaces, &request, extras).of(option, text)?;
+        placed.push(Placed {
+            mount,
+            origin: Some(origin),
+        });
     }
     for text in asked.image.map_or(&[][..], |image| &image.volumes) {
         let destination = name::absolute(text).of("image config Volumes", text)?;
         let known = placed
             .iter()
             .any(|other| *other.mount.destination == destination);
-        if destination != "/" && !known && !anonymous.contains(&destination) {
+        if destination != "/" && !known {
             let request = MountRequest {
                 destination,
-                what: What::Anonymous,
+                what: What::Volume(VolumeMount::ANONYMOUS),
                 idle: Vec::new(),
             };
             let origin = Some("image config Volumes".to_owned());
-            match lowered(asked, spaces, &request).of("image config Volumes", text)? {
-                Some(mount) => placed.push(Placed { mount, origin }),
-                None => anonymous.push(request.destination),
-            }
+            let mount = lowered(asked, spaces, &request, extras);
+            let mount = mount.of("image config Volumes", text)?;
+            placed.push(Placed { mount, origin });
         }
     }
-    extras.directories = anonymous;
     Ok(placed)
 }
 
@@ -337,33 +316,48 @@ fn idle(
     Ok(())
 }
 
-/// The mount of a request; none for a place of its own in a root that is writable anyway.
+/// The mount of a request.
 fn lowered(
     asked: &Asked<'_>,
     spaces: &Spaces,
     request: &MountRequest,
-) -> crate::error::Parsed<Option<Mount<'static>>> {
+    extras: &mut Extras,
+) -> crate::error::Parsed<Mount<'static>> {
     let to = request.destination.as_str();
     Ok(match &request.what {
-        What::Bind(bind) => Some(bound(asked, spaces, to, bind)?),
+        What::Bind(bind) => bound(asked, spaces, to, bind)?,
         What::Tmpfs(options) => {
             let options: Vec<&str> = options.iter().map(String::as_str).collect();
-            Some(mount(to, "tmpfs", "tmpfs", &options).mount)
+            mount(to, "tmpfs", "tmpfs", &options).mount
         }
-        // Like Docker's volume it starts as a copy of what the image has there.
-        What::Anonymous if asked.options.read_only => {
-            Some(mount(to, "tmpfs", "tmpfs", &["nosuid", "nodev", "tmpcopyup"]).mount)
-        }
-        What::Anonymous => match asked.storage.base {
-            Base::Overlay(_) => None,
-            Base::Directory(_) => {
-                return Err(Fault::unsupported(
-                    "volumes without a source need a copy-on-write root",
-                )
-                .hint("--ephemeral, or bind a directory"));
-            }
-        },
+        What::Volume(volume) => volume_mount(asked, spaces, to, volume, extras),
     })
+}
+
+/// A volume is made, and filled, before the container is.
+fn volume_mount(
+    asked: &Asked<'_>,
+    spaces: &Spaces,
+    to: &str,
+    volume: &VolumeMount,
+    extras: &mut Extras,
+) -> Mount<'static> {
+    let own_name = || {
+        let number = extras.volumes.len();
+        format!("{}{number:04x}", asked.machine.id.get(..60).unwrap_or(""))
+    };
+    let wanted = WantedVolume {
+        name: volume.name.clone().unwrap_or_else(own_name),
+        destination: to.to_owned(),
+        anonymous: volume.name.is_none(),
+        copy: volume.copy,
+    };
+    let source = format!("{}/{}/_data", asked.machine.volumes, wanted.name);
+    let mut options = vec!["bind", "rprivate"];
+    options.extend(volume.read_only.then_some("ro"));
+    options.extend((spaces.userns != Userns::Host).then_some("idmap"));
+    extras.volumes.push(wanted);
+    mount(to, "bind", &source, &options).mount
 }
 
 fn bound(

@@ -147,7 +147,11 @@ impl List<'_> {
             Share::Host => return Ok(()),
             Share::Private => None,
             Share::Container(id) => {
-                let file = asked.containers.namespace(id, kind.name());
+                let name = match kind {
+                    NamespaceType::Network => "net",
+                    other => other.name(),
+                };
+                let file = asked.containers.namespace(id, name);
                 Some(Str::from(file.of(option, text.unwrap_or_default())?))
             }
         };

@@ -24,8 +24,28 @@ pub enum What {
     Bind(Bind),
     /// Memory, with the options of tmpfs(5) and mount(8).
     Tmpfs(Vec<String>),
-    /// A place of its own that no other container sees.
-    Anonymous,
+    /// A directory that outlives the container.
+    Volume(VolumeMount),
+}
+
+/// A directory that outlives the container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VolumeMount {
+    /// Its name; `None` is one of the container's own, which goes with it.
+    pub name: Option<String>,
+    /// Whether it can be written.
+    pub read_only: bool,
+    /// Whether an empty one starts with what the root has in its place.
+    pub copy: bool,
+}
+
+impl VolumeMount {
+    /// One that goes with the container.
+    pub const ANONYMOUS: Self = Self {
+        name: None,
+        read_only: false,
+        copy: true,
+    };
 }
 
 /// A file or directory of the host.
@@ -77,18 +97,54 @@ fn source(text: &str) -> Parsed<String> {
     } else if text.starts_with('/') || relative || text == "." || text == ".." {
         Ok(text.to_owned())
     } else {
-        Err(Fault::unsupported(format!(
-            "{text:?} is no path, and named volumes are not built yet"
-        ))
-        .hint("bind a directory: /host/path:/path or ./path:/path"))
+        Err(Fault::usage(format!("{text:?} is no path")).hint("/host/path or ./path"))
     }
+}
+
+/// The name of a volume; none where it is a path of the host.
+fn volume_name(text: &str) -> Parsed<Option<&str>> {
+    if text.is_empty() || text.starts_with(['/', '.']) {
+        return Ok(None);
+    }
+    let fine = |b: u8| b.is_ascii_alphanumeric() || b"_.-".contains(&b);
+    let long = (2..=200).contains(&text.len());
+    if long && text.bytes().all(fine) && !text.starts_with(['_', '-']) {
+        return Ok(Some(text));
+    }
+    Err(Fault::usage(format!(
+        "{text:?} is neither a path nor the name of a volume"
+    ))
+    .hint("names have [a-zA-Z0-9][a-zA-Z0-9_.-]; a path is /host/path or ./path"))
+}
+
+/// The third part of `--volume` with a volume's name.
+fn named_volume(name: &str, options: &str) -> Parsed<(VolumeMount, Vec<String>)> {
+    let (mut volume, mut idle) = (VolumeMount::ANONYMOUS, Vec::new());
+    volume.name = Some(name.to_owned());
+    for option in options.split(',').filter(|_| !options.is_empty()) {
+        match option {
+            "ro" => volume.read_only = true,
+            "rw" => volume.read_only = false,
+            "nocopy" => volume.copy = false,
+            "z" | "Z" => idle.push(option.to_owned()),
+            _ => {
+                return Err(Fault::usage(format!(
+                    "{option:?} is not an option of a named volume"
+                )));
+            }
+        }
+    }
+    Ok((volume, idle))
 }
 
 /// `[SRC:]DST[:OPTS]`
 pub fn volume(text: &str) -> Parsed<MountRequest> {
     let parts: Vec<&str> = text.split(':').collect();
     let (from, to, options) = match parts[..] {
-        [to] => return Ok(request(destination(to)?, What::Anonymous)),
+        [to] => {
+            let what = What::Volume(VolumeMount::ANONYMOUS);
+            return Ok(request(destination(to)?, what));
+        }
         [from, to] => (from, to, ""),
         [from, to, options] => (from, to, options),
         _ => return Err(Fault::usage("more than three parts").hint("[SRC:]DST[:OPTS]")),
@@ -97,6 +153,14 @@ pub fn volume(text: &str) -> Parsed<MountRequest> {
         return Err(Fault::usage(format!(
             "the destination {to:?} is not an absolute path"
         )));
+    }
+    if let Some(name) = volume_name(from)? {
+        let (volume, idle) = named_volume(name, options)?;
+        return Ok(MountRequest {
+            destination: destination(to)?,
+            what: What::Volume(volume),
+            idle,
+        });
     }
     let mut bind = Bind {
         source: source(from)?,
@@ -170,6 +234,7 @@ struct Fields<'a> {
     propagation: Option<Propagation>,
     recursion: Option<Recursion>,
     forced: bool,
+    no_copy: bool,
     size: Option<u64>,
     mode: Option<u32>,
     idle: Vec<String>,
@@ -206,11 +271,15 @@ fn field<'a>(fields: &mut Fields<'a>, part: &'a str) -> Parsed<()> {
         Some((key, value)) => (key, Some(value)),
         None => (part, None),
     };
-    if matches!(key, "readonly" | "ro" | "bind-nonrecursive") {
+    if matches!(
+        key,
+        "readonly" | "ro" | "bind-nonrecursive" | "volume-nocopy"
+    ) {
         let on = value.map_or(Ok(true), boolean)?;
         match key {
             "bind-nonrecursive" if on => fields.recursion = Some(Recursion::Disabled),
             "bind-nonrecursive" => {}
+            "volume-nocopy" => fields.no_copy = on,
             _ => fields.read_only = on,
         }
         return Ok(());
@@ -260,6 +329,9 @@ fn bind_mount(fields: &Fields<'_>) -> Parsed<Bind> {
     if fields.size.is_some() || fields.mode.is_some() {
         return Err(Fault::usage("tmpfs options on type=bind"));
     }
+    if fields.no_copy {
+        return Err(Fault::usage("volume options on type=bind"));
+    }
     if fields.forced && !fields.read_only {
         return Err(Fault::usage("bind-recursive=readonly without readonly"));
     }
@@ -278,6 +350,9 @@ fn bind_mount(fields: &Fields<'_>) -> Parsed<Bind> {
 
 fn tmpfs_mount(fields: &Fields<'_>) -> Parsed<Vec<String>> {
     no_bind_options(fields, "tmpfs")?;
+    if fields.no_copy {
+        return Err(Fault::usage("volume options on type=tmpfs"));
+    }
     if fields.source.is_some() {
         return Err(Fault::usage("source= on type=tmpfs"));
     }
@@ -295,14 +370,17 @@ fn volume_mount(fields: &Fields<'_>) -> Parsed<What> {
     if fields.size.is_some() || fields.mode.is_some() {
         return Err(Fault::usage("tmpfs options on type=volume"));
     }
-    match fields.source {
-        Some(name) => Err(
-            Fault::unsupported(format!("{name:?}: named volumes are not built yet"))
-                .hint("type=bind,source=/host/path,…"),
-        ),
-        None if fields.read_only => Err(Fault::usage("readonly on a volume without a source")),
-        None => Ok(What::Anonymous),
-    }
+    let name = match fields.source {
+        Some(text) => Some(volume_name(text)?.ok_or_else(|| {
+            Fault::usage(format!("{text:?} is a path")).hint("type=bind,source=/host/path,…")
+        })?),
+        None => None,
+    };
+    Ok(What::Volume(VolumeMount {
+        name: name.map(str::to_owned),
+        read_only: fields.read_only,
+        copy: !fields.no_copy,
+    }))
 }
 
 fn no_bind_options(fields: &Fields<'_>, kind: &str) -> Parsed<()> {

@@ -106,10 +106,8 @@ fn own_net(text: &str) -> Parsed<Net> {
         "host" => Ok(Net::Host),
         "bridge" | "default" => Err(Fault::unsupported("bridge networks: not built yet")
             .hint("private (loopback only), none, host or container:ID")),
-        _ => {
-            Err(Fault::unsupported("named networks: not built yet")
-                .hint("one of private, none, host, container:ID"))
-        }
+        _ => Err(Fault::unsupported("named networks: not built yet")
+            .hint("one of private, none, host, container:ID")),
     }
 }
 

@@ -26,7 +26,10 @@ fn volumes() {
     assert_eq!((source.as_str(), destination.as_str()), ("./a", "/b"));
     assert!(bind.read_only && bind.propagation == Propagation::RShared);
     assert_eq!(volume("/a:/b:z").unwrap().idle, ["z"]);
-    assert_eq!(volume("/data").unwrap().what, What::Anonymous);
+    assert_eq!(
+        volume("/data").unwrap().what,
+        What::Volume(VolumeMount::ANONYMOUS)
+    );
 }
 
 #[test]
@@ -51,10 +54,34 @@ fn what_is_not_a_volume() {
     ] {
         assert!(volume(text).is_err(), "{text:?}");
     }
+}
+
+#[test]
+fn volumes_with_names() {
+    let named = |text| match volume(text).map(|request| request.what) {
+        Ok(What::Volume(volume)) => (volume.name.unwrap(), volume.read_only, volume.copy),
+        other => panic!("{text}: {other:?}"),
+    };
+    assert_eq!(named("data:/b"), ("data".to_owned(), false, true));
     assert_eq!(
-        volume("data:/b").unwrap_err().kind,
-        crate::Kind::Unsupported
+        named("d.1_-:/b:ro,nocopy"),
+        ("d.1_-".to_owned(), true, false)
     );
+    for text in [
+        "d:/b",
+        "-d:/b",
+        "_d:/b",
+        "a b:/b",
+        "a/b:/b",
+        "data:/b:rshared",
+        "data:b",
+    ] {
+        assert!(volume(text).is_err(), "{text}");
+    }
+    let long = mount("type=volume,src=data,dst=/b,ro,volume-nocopy");
+    let short = volume("data:/b:ro,nocopy");
+    assert_eq!(long.unwrap().what, short.unwrap().what);
+    assert!(mount("src=/data,dst=/b").is_err());
 }
 
 #[test]
