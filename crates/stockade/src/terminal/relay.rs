@@ -372,7 +372,13 @@ impl Typed {
             return Ok(false);
         };
         match read_some(from, "standard input")? {
-            (Went::On(_), bytes) => return Ok(detach.watch(&bytes, &mut self.pending)),
+            (Went::On(_), bytes) => {
+                let leaves = detach.watch(&bytes, &mut self.pending);
+                if leaves {
+                    self.write_what_fits()?;
+                }
+                return Ok(leaves);
+            }
             (Went::Later, _) => {}
             (Went::Through, _) => {
                 self.from = None;
@@ -391,6 +397,17 @@ impl Typed {
             self.pending.clear();
         }
         self.end_if_through();
+        Ok(())
+    }
+
+    /// Writes what stood before the keys. Nobody has to stay because the container does not read.
+    fn write_what_fits(&mut self) -> Result<()> {
+        while let Some(to) = self.to.as_ref().filter(|_| !self.pending.is_empty()) {
+            match write_some(to, &mut self.pending, "the container's input")? {
+                Went::On(_) => {}
+                Went::Later | Went::Through => break,
+            }
+        }
         Ok(())
     }
 

@@ -19,6 +19,7 @@ use super::entries::{self, Entry, failed};
 use super::etc::{EVERYBODY_ENTERS, make_directory};
 use super::fingerprint::Fingerprint;
 use super::shared::{PACKAGES, Shared};
+use super::template;
 use crate::error::Parsed;
 
 /// The permission bit of a file that everybody may read.
@@ -118,14 +119,19 @@ fn known(host: &Path, store: &Path, shared: &Shared) -> Parsed<Option<Secrets>> 
 }
 
 fn look_at_packaged(host: &Path, store: &Path, shared: &Shared) -> Parsed<Secrets> {
+    // One looks, and the others take its answer.
+    let lock = store.is_dir().then(|| template::lock(store)).transpose()?;
+    if let Some(known) = known(host, store, shared)? {
+        return Ok(known);
+    }
     let file = answer(host, store, shared)?;
     let mut secrets = Secrets::new();
     for top in tops(shared).filter(|top| is_packaged(top)) {
         look(&entries::open_path(&host.join(top))?, top, &mut secrets)?;
     }
-    if store.is_dir() {
+    if lock.is_some() {
         let text: String = secrets.iter().map(|path| format!("{path}\0")).collect();
-        let next = file.with_extension(std::process::id().to_string());
+        let next = store.join(".unfinished-secrets");
         fs::write(&next, text)?;
         fs::rename(&next, &file)?;
     }

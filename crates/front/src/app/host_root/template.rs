@@ -91,7 +91,7 @@ fn make_store(store: &Path) -> Parsed<()> {
 }
 
 /// Waits for the store's lock, which goes with the file.
-fn lock(store: &Path) -> Parsed<File> {
+pub(super) fn lock(store: &Path) -> Parsed<File> {
     let file = File::options()
         .create(true)
         .truncate(false)

@@ -170,6 +170,25 @@ fn the_keys_detach_and_what_stood_before_them_arrives() {
 }
 
 #[test]
+fn what_is_read_together_with_the_keys_arrives_too() {
+    let ((user_in, typing), (inside_in, to), (from, _inside_out)) = (pipe(), pipe(), pipe());
+    write_all(&typing, b"ls\n\x10\x11more");
+    let user = User {
+        input: Some(End::Owned(user_in)),
+        ..quiet()
+    };
+    let streams = Streams {
+        input: Some(Input::Pipe(to)),
+        output: Some(from),
+        error: None,
+    };
+    let signals = signals(false).unwrap();
+    let finish = relay(&signals).run(user, streams, &mut Seen::default());
+    assert_eq!(finish.unwrap(), Finish::Detached);
+    assert_eq!(read_all(&inside_in), b"ls\n");
+}
+
+#[test]
 fn signals_are_handed_over_and_some_are_ours() {
     let (from, inside_out) = pipe();
     let signals = signals(false).unwrap();
