@@ -19,6 +19,7 @@ fn main() {
     for watched in [
         "child/src",
         "sys/src/bare.rs",
+        "sys/src/mapping.rs",
         "sys/src/raw.rs",
         "sys/src/startup.rs",
     ] {

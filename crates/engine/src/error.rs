@@ -33,6 +33,9 @@ pub enum Kind {
     Bug,
 }
 
+/// What a system call that is not there means.
+pub(crate) const OLD_KERNEL: &str = "Linux 5.10 or later is needed (docs/kernels.md)";
+
 /// A failed verb.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error {
@@ -45,11 +48,15 @@ pub struct Error {
 }
 
 impl Error {
-    /// An error of `kind`.
+    /// An error of `kind`. Control characters, which come from documents and paths, stay out of the line.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
+        let mut message = message.into();
+        if message.contains(char::is_control) {
+            message = printable(&message);
+        }
         Self {
             kind,
-            message: message.into(),
+            message,
             hint: None,
         }
     }
@@ -60,6 +67,14 @@ impl Error {
             hint: Some(hint.into()),
             ..self
         }
+    }
+
+    /// Adds what to do about it, where it is not the kernel that is too old.
+    pub(crate) fn hint_unless_old(self, hint: &'static str) -> Self {
+        if self.kind == Kind::Kernel(Errno::NOSYS) {
+            return self;
+        }
+        self.hint(hint)
     }
 
     /// Puts `place` in front of the message.
@@ -80,6 +95,18 @@ impl Error {
     }
 }
 
+fn printable(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        if c.is_control() {
+            shown.extend(c.escape_default());
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)
@@ -90,7 +117,14 @@ impl core::error::Error for Error {}
 
 impl From<sys::Error> for Error {
     fn from(error: sys::Error) -> Self {
-        Self::new(Kind::Kernel(error.errno), error.to_string())
+        let made = Self::new(Kind::Kernel(error.errno), error.to_string());
+        match error.errno {
+            Errno::NOSYS if made.message.starts_with("mount_setattr(idmap)") => {
+                made.hint("translated owners (idmapped mounts) take Linux 5.12")
+            }
+            Errno::NOSYS => made.hint(OLD_KERNEL),
+            _ => made,
+        }
     }
 }
 
@@ -132,5 +166,18 @@ impl From<cgroup::Error> for Error {
             hint: error.hint,
             ..made
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_document_says_stays_in_the_line() {
+        let said = "ociVersion: `1\u{7f}.3\u{1b}[31m\n` is not a semantic version";
+        let error = Error::new(Kind::BadConfig, said);
+        let shown = r"ociVersion: `1\u{7f}.3\u{1b}[31m\n` is not a semantic version";
+        assert_eq!(error.to_string(), shown);
     }
 }

@@ -343,7 +343,7 @@ impl<'p, 'a> Launching<'p, 'a> {
             let done = sys::mount::translate(&tree, &copied.path, &namespace, all);
             self.give_back_owners(copied.mount, namespace);
             done.map_err(|error| {
-                Error::from(error).hint(
+                Error::from(error).hint_unless_old(
                     "the file system of this directory cannot translate owners (idmapped mounts)",
                 )
             })?;
@@ -357,7 +357,7 @@ impl<'p, 'a> Launching<'p, 'a> {
         let made = sys::overlay::translated(&overlay.base, &overlay.options, &namespace);
         self.give_back_owners(mount, namespace);
         let tree = made.map_err(|error| {
-            Error::from(error).hint(
+            Error::from(error).hint_unless_old(
                 "the file system of the layers cannot translate owners (idmapped mounts), or \
                  overlayfs cannot stand on ones that do: Linux 5.19 is needed",
             )

@@ -151,6 +151,10 @@ fn not_executed(name: &str, errno: Errno) -> Error {
 
 fn hint(act: &ChildAct<'_>, errno: Errno, at: u32) -> Option<&'static str> {
     Some(match (act, errno) {
+        (_, Errno::NOSYS) if at == part::ATTRIBUTES => {
+            "changing a mount together with those below it takes Linux 5.12"
+        }
+        (_, Errno::NOSYS) => crate::error::OLD_KERNEL,
         (ChildAct::Limit { .. }, Errno::PERM) => {
             "raising a limit takes CAP_SYS_RESOURCE, which this process does not have"
         }

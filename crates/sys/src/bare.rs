@@ -77,6 +77,7 @@ pub mod nr {
     pub const SETNS: usize = 308;
     pub const SCHED_SETATTR: usize = 314;
     pub const SECCOMP: usize = 317;
+    pub const STATX: usize = 332;
     pub const GETDENTS64: usize = 217;
 }
 
@@ -140,6 +141,7 @@ pub mod nr {
     pub const SETNS: usize = 268;
     pub const SCHED_SETATTR: usize = 274;
     pub const SECCOMP: usize = 277;
+    pub const STATX: usize = 291;
     pub const GETDENTS64: usize = 61;
 }
 
@@ -181,9 +183,17 @@ pub mod flags {
     pub const RESOLVE_BENEATH: u64 = 8;
     pub const RESOLVE_IN_ROOT: u64 = 16;
     pub const MS_RDONLY: u64 = 1;
+    pub const MS_REMOUNT: u64 = 32;
+    pub const MS_NOSYMFOLLOW: u64 = 256;
+    pub const MS_NOATIME: u64 = 1024;
+    pub const MS_NODIRATIME: u64 = 2048;
+    pub const MS_BIND: u64 = 4096;
     pub const MS_MOVE: u64 = 8192;
     pub const MS_REC: u64 = 16384;
     pub const MS_SLAVE: u64 = 1 << 19;
+    pub const MS_RELATIME: u64 = 1 << 21;
+    pub const MS_STRICTATIME: u64 = 1 << 24;
+    pub const ST_NOSYMFOLLOW: u64 = 0x2000;
     pub const AT_EMPTY_PATH: u64 = 0x1000;
     pub const AT_RECURSIVE: u64 = 0x8000;
     pub const AT_SYMLINK_NOFOLLOW: u64 = 0x100;
@@ -193,6 +203,11 @@ pub mod flags {
     pub const MOVE_MOUNT_T_EMPTY_PATH: u64 = 0x40;
     pub const MNT_DETACH: u64 = 2;
     pub const MOUNT_ATTR_RDONLY: u64 = 1;
+    pub const MOUNT_ATTR_ATIME: u64 = 0x70;
+    pub const MOUNT_ATTR_NOATIME: u64 = 0x10;
+    pub const MOUNT_ATTR_STRICTATIME: u64 = 0x20;
+    pub const MOUNT_ATTR_NODIRATIME: u64 = 0x80;
+    pub const MOUNT_ATTR_NOSYMFOLLOW: u64 = 0x20_0000;
     pub const S_IFMT: u32 = 0o170_000;
     pub const S_IFDIR: u32 = 0o040_000;
     pub const S_IFREG: u32 = 0o100_000;
@@ -370,6 +385,28 @@ pub fn fs_magic(fd: Fd) -> Result<i64> {
     Ok(raw[0])
 }
 
+/// The flags of the mount that `fd` is on: `ST_…` of statfs(2).
+pub fn mount_flags(fd: Fd) -> Result<u64> {
+    let mut raw = [0u64; 16];
+    done(call!(nr::FSTATFS, fd, raw.as_mut_ptr()))?;
+    Ok(raw[10])
+}
+
+/// The number of the mount that `fd` is on, as `/proc/self/mountinfo` has it (statx(2), Linux 5.8).
+pub fn mount_id(fd: Fd) -> Result<u64> {
+    const STATX_MNT_ID: usize = 0x1000;
+    let mut raw = [0u64; 32];
+    done(call!(
+        nr::STATX,
+        fd,
+        c"".as_ptr(),
+        flags::AT_EMPTY_PATH,
+        STATX_MNT_ID,
+        raw.as_mut_ptr()
+    ))?;
+    Ok(raw[18])
+}
+
 /// mkdirat(2).
 pub fn mkdirat(dir: Fd, path: &CStr, mode: u32) -> Result<()> {
     done(call!(nr::MKDIRAT, dir, path.as_ptr(), mode))
@@ -501,6 +538,12 @@ pub fn mount_setattr(fd: Fd, recursive: bool, attributes: &MountAttributes) -> R
         attributes,
         32
     ))
+}
+
+/// Whether there is mount_setattr(2): Linux 5.12.
+pub fn has_mount_setattr() -> bool {
+    let asked: Outcome = call!(nr_common::MOUNT_SETATTR, AT_FDCWD, c"".as_ptr(), 0, 0, 0);
+    asked != Err(errno::ENOSYS)
 }
 
 /// A detached mount of file system `kind` with its default options.

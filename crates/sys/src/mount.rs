@@ -23,14 +23,18 @@ pub fn detached(path: &str, recursive: bool) -> Result<OwnedFd> {
 }
 
 /// Makes the mounts of a detached copy slaves of those that they were copied from: what is mounted there
-/// comes here, and nothing goes back.
+/// comes here, and nothing goes back. Before Linux 5.12 it does nothing: there whoever attaches the copy
+/// does it then.
 ///
 /// # Errors
 /// The kernel's; `path` is for its message.
 pub fn make_slave(tree: impl AsFd, path: &str) -> Result<()> {
     const MS_SLAVE: u64 = 1 << 19;
     let done = set_attributes(tree, true, &[0, 0, MS_SLAVE, 0]);
-    done.map_err(|errno| Error::new("mount_setattr(slave)", path, errno))
+    match done {
+        Err(Errno::NOSYS) => Ok(()),
+        other => other.map_err(|errno| Error::new("mount_setattr(slave)", path, errno)),
+    }
 }
 
 /// Has owners in a detached copy translated by a user namespace's maps (`mount_setattr(2)`, "ID-mapped

@@ -52,7 +52,7 @@ fn is_test_file(path: &str) -> bool {
         || path.ends_with("_tests.rs")
         || path.contains("/benches/")
         || path.contains("/examples/")
-        || path.contains("/fuzz/")
+        || path.starts_with("fuzz/")
 }
 
 /// Blanks everything that is not code.

@@ -48,6 +48,22 @@ impl PathBuffer {
         Ok(())
     }
 
+    /// `prefix` and a descriptor's number, as in `/proc/self/fd/7`.
+    pub fn set_descriptor(&mut self, prefix: &[u8], fd: Fd) -> Result<()> {
+        let mut digits = [0u8; 10];
+        let mut at = digits.len();
+        let mut rest = fd.unsigned_abs();
+        loop {
+            at -= 1;
+            digits[at] = b'0' + (rest % 10) as u8;
+            rest /= 10;
+            if rest == 0 {
+                break;
+            }
+        }
+        self.set(&[prefix, &digits[at..]])
+    }
+
     /// The text.
     pub fn as_text(&self) -> &CStr {
         CStr::from_bytes_until_nul(&self.bytes).unwrap_or(c"")

@@ -5,11 +5,14 @@
 #![no_std]
 #![no_main]
 
+mod attributes;
 #[path = "../../../sys/src/bare.rs"]
 mod bare;
 mod home;
 mod init;
 mod inside;
+#[path = "../../../sys/src/mapping.rs"]
+mod mapping;
 mod mounts;
 #[path = "../op.rs"]
 mod op;

@@ -2,11 +2,12 @@
 
 use core::ffi::CStr;
 
+use crate::attributes::{Change, make_slave, set_detached};
 use crate::bare::flags::{
-    MNT_DETACH, MOUNT_ATTR_RDONLY, MS_MOVE, MS_RDONLY, MS_REC, MS_SLAVE, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW,
-    O_PATH, O_RDONLY, O_WRONLY, S_IFDIR, S_IFMT,
+    MNT_DETACH, MOUNT_ATTR_RDONLY, MS_MOVE, MS_RDONLY, MS_REC, MS_SLAVE, O_CREAT, O_DIRECTORY,
+    O_EXCL, O_NOFOLLOW, O_PATH, O_RDONLY, O_WRONLY, S_IFDIR, S_IFMT,
 };
-use crate::bare::{self, AT_FDCWD, Fd, MountAttributes, errno};
+use crate::bare::{self, AT_FDCWD, Fd, errno};
 use crate::inside::{Make, PathBuffer};
 use crate::op::{Code, Op, flag, part};
 use crate::steps::{Child, Failure, In, Step};
@@ -49,13 +50,7 @@ impl Child {
         } else {
             bare::open_tree(AT_FDCWD, path, op.n[0] == 1).part(part::SOURCE)?
         };
-        if apart {
-            let slave = MountAttributes {
-                propagation: MS_SLAVE,
-                ..MountAttributes::default()
-            };
-            bare::mount_setattr(tree, true, &slave).part(part::ATTRIBUTES)?;
-        }
+        let late = apart && !make_slave(tree).part(part::ATTRIBUTES)?;
         // Root of a user namespace may not reach the directory; all it takes is a place.
         if apart || op.n[2] == 1 {
             path = c"/";
@@ -64,6 +59,12 @@ impl Child {
         bare::move_mount(tree, target)?;
         bare::close(target);
         self.root.fd = tree;
+        if late {
+            self.mount_on(tree, MS_SLAVE | MS_REC)?;
+        }
+        if op.n[2] == 1 {
+            self.slave_from_parent(tree)?;
+        }
         Ok(())
     }
 
@@ -89,8 +90,9 @@ impl Child {
             bare::chdir(base).part(part::SOURCE)?;
         }
         let options = self.script.some_text(op.s[1]);
-        let mut name = PathBuffer::new(c"/proc/self/fd/")?;
-        descriptor_path(&mut name, target)?;
+        // The host's procfs is still there.
+        let mut name = PathBuffer::empty();
+        name.set_descriptor(b"/proc/self/fd/", target)?;
         bare::mount(
             Some(c"overlay"),
             name.as_text(),
@@ -190,13 +192,14 @@ impl Child {
 
     /// The working directory is the target. n1: attributes of the mounts.
     #[inline(never)]
-    fn bind_of_host(&self, op: &Op) -> Step {
+    fn bind_of_host(&mut self, op: &Op) -> Step {
         let path = self.script.text(op.s[2]);
         let tree = bare::open_tree(AT_FDCWD, path, true).part(part::SOURCE)?;
-        set_attributes(tree, op.n[1], true)?;
+        let late = set_detached(tree, Change::packed(op.n[1]), true).part(part::ATTRIBUTES)?;
         let target = bare::openat(AT_FDCWD, c".", O_PATH | O_DIRECTORY, 0).part(part::TARGET)?;
         bare::move_mount(tree, target)?;
         bare::close(target);
+        self.set_all_attached(tree, late)?;
         bare::close(tree);
         Ok(())
     }
@@ -216,11 +219,16 @@ impl Child {
         } else {
             Make::File
         };
-        set_attributes(tree, op.n[1], false)?;
-        set_attributes(tree, op.n[2], true)?;
+        let late = set_detached(tree, Change::packed(op.n[1]), false).part(part::ATTRIBUTES)?;
+        let late_all = set_detached(tree, Change::packed(op.n[2]), true).part(part::ATTRIBUTES)?;
         let target = self.target(op, op.s[1], make)?;
         bare::move_mount(tree, target)?;
         bare::close(target);
+        if op.n[0] != 0 {
+            self.slave_from_parent(tree)?;
+        }
+        self.set_attached(tree, late)?;
+        self.set_all_attached(tree, late_all)?;
         bare::close(tree);
         self.root.forget();
         Ok(())
@@ -238,22 +246,6 @@ impl Child {
         let tree = bare::open_tree(found, c"", recursive).part(part::SOURCE);
         bare::close(found);
         tree
-    }
-
-    fn attributes(&mut self, op: &Op) -> Step {
-        let target = self
-            .root
-            .open(self.script.text(op.s[1]), O_PATH)
-            .part(part::TARGET)?;
-        let wanted = MountAttributes {
-            set: op.n[0],
-            clear: op.n[1],
-            propagation: op.n[2],
-            ..MountAttributes::default()
-        };
-        bare::mount_setattr(target, op.flags & flag::RECURSIVE != 0, &wanted)?;
-        bare::close(target);
-        Ok(())
     }
 
     fn node(&mut self, op: &Op) -> Step {
@@ -374,10 +366,7 @@ impl Child {
             Err(errno::ENOENT | errno::ENOTDIR) => return Ok(()),
             other => other.part(part::TARGET)?,
         };
-        let tree = bare::open_tree(target, c"", true).part(part::SOURCE)?;
-        set_attributes(tree, MOUNT_ATTR_RDONLY, true)?;
-        bare::move_mount(tree, target)?;
-        bare::close(tree);
+        self.cover_read_only(target)?;
         bare::close(target);
         Ok(())
     }
@@ -459,34 +448,6 @@ fn is_in_proc(path: &CStr) -> bool {
 /// Whether a file is the node that a step asks for.
 fn is_node(found: &bare::Status, op: &Op) -> bool {
     found.mode & S_IFMT == op.n[0] as u32 & S_IFMT && found.device == op.n[1]
-}
-
-fn set_attributes(tree: Fd, packed: u64, recursive: bool) -> Step {
-    if packed == 0 {
-        return Ok(());
-    }
-    let wanted = MountAttributes {
-        set: packed & 0xffff_ffff,
-        clear: packed >> 32,
-        ..MountAttributes::default()
-    };
-    bare::mount_setattr(tree, recursive, &wanted).part(part::ATTRIBUTES)
-}
-
-/// `/proc/self/fd/N` of the host's procfs, which is still there when this is used.
-fn descriptor_path(buffer: &mut PathBuffer, fd: Fd) -> bare::Result<()> {
-    let mut digits = [0u8; 10];
-    let mut at = digits.len();
-    let mut rest = fd.unsigned_abs();
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (rest % 10) as u8;
-        rest /= 10;
-        if rest == 0 {
-            break;
-        }
-    }
-    buffer.set(&[b"/proc/self/fd/", &digits[at..]])
 }
 
 const DEEPEST_COPY: u32 = 16;

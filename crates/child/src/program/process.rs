@@ -1,7 +1,10 @@
 //! Steps that set what the process is: ids, limits, privileges.
 
+use core::ffi::CStr;
+
 use crate::bare::flags::{
-    O_PATH, O_WRONLY, PROC_SUPER_MAGIC, RESOLVE_BENEATH, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_XDEV,
+    O_DIRECTORY, O_PATH, O_RDONLY, O_WRONLY, PROC_SUPER_MAGIC, RESOLVE_BENEATH,
+    RESOLVE_NO_MAGICLINKS, RESOLVE_NO_XDEV,
 };
 use crate::bare::{self, AT_FDCWD, errno};
 use crate::inside::PathBuffer;
@@ -46,7 +49,7 @@ impl Child {
             Code::Seccomp => self.seccomp(op),
             Code::WorkDir => self.work_dir(op),
             Code::Home => self.home(op),
-            Code::CloseFrom => bare::cloexec_from(op.n[0]).map_err(Failure::from),
+            Code::CloseFrom => self.close_on_exec(op.n[0]),
             Code::ParentDeath => bare::prctl(PR_SET_PDEATHSIG, op.n[0], 0)
                 .map(drop)
                 .map_err(Failure::from),
@@ -117,7 +120,8 @@ impl Child {
         written.map(drop).map_err(Failure::from)
     }
 
-    fn open_proc(&mut self) -> Step {
+    /// The private procfs, made where it is not there yet.
+    pub fn open_proc(&mut self) -> Step {
         if self.proc >= 0 {
             return Ok(());
         }
@@ -134,6 +138,28 @@ impl Child {
         }
         self.proc = proc;
         Ok(())
+    }
+
+    /// Linux 5.10 cannot mark a range: there the descriptors that are open are marked one by one.
+    fn close_on_exec(&mut self, first: u64) -> Step {
+        match bare::cloexec_from(first) {
+            Err(errno::EINVAL | errno::ENOSYS) => {}
+            other => return other.map_err(Failure::from),
+        }
+        self.open_proc()?;
+        let resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV;
+        let dir = bare::openat2(self.proc, c"self/fd", O_RDONLY | O_DIRECTORY, 0, resolve)?;
+        let mut entries = [0u8; 2048];
+        loop {
+            let filled = bare::getdents(dir, &mut entries)?;
+            if filled == 0 {
+                bare::close(dir);
+                return Ok(());
+            }
+            for number in numbers(&entries[..filled]).filter(|number| *number >= first) {
+                bare::set_cloexec(number as bare::Fd, true)?;
+            }
+        }
     }
 
     fn keyring(&self, op: &Op) -> Step {
@@ -209,6 +235,25 @@ impl Child {
         }
         Ok(())
     }
+}
+
+/// The names that are numbers, of entries as getdents64(2) writes them.
+fn numbers(entries: &[u8]) -> impl Iterator<Item = u64> + '_ {
+    let mut at = 0;
+    core::iter::from_fn(move || {
+        let head = entries.get(at..at + 19)?;
+        let size = usize::from(u16::from_ne_bytes([head[16], head[17]]));
+        let name = entries.get(at + 19..at + size)?;
+        at += size;
+        Some(
+            CStr::from_bytes_until_nul(name)
+                .ok()?
+                .to_str()
+                .ok()?
+                .parse(),
+        )
+    })
+    .flatten()
 }
 
 fn become_root(uid: u32, gid: u32) -> Step {

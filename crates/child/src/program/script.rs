@@ -3,8 +3,8 @@
 use core::ffi::CStr;
 
 use crate::bare::{self, Fd};
+use crate::mapping::Mapping;
 use crate::op::{Header, MAGIC, Op, Report, Span};
-use crate::startup::Mapping;
 
 /// A script that was mapped and found well-formed.
 #[derive(Clone, Copy)]

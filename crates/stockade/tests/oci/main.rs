@@ -16,6 +16,7 @@ mod killed;
 mod mounts;
 mod namespaces;
 mod network;
+mod old_kernel;
 mod privileges;
 mod rootless;
 mod seccomp;
