@@ -162,33 +162,6 @@ fn are_an_engines(options: &[&str]) -> bool {
     matches!(name, Some("--log" | "--log-format" | "--systemd-cgroup"))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::{Early, kind};
-
-    #[test]
-    fn engines_are_known_by_their_options() {
-        for oci in [
-            &["/usr/bin/stockade-oci", "state", "x"][..],
-            &["runc", "--root"],
-            &["stockade", "oci", "run"],
-            &["stockade", "--root", "/r", "--log", "/l", "create"],
-            &["stockade", "--root=/r", "--log-format=json", "create"],
-            &["stockade", "--log", "/l", "state"],
-        ] {
-            assert_eq!(kind(oci), Early::Oci, "{oci:?}");
-        }
-        for other in [
-            &["stockade"][..],
-            &["stockade", "--root", "/r", "run", "--log"],
-            &["stockade", "--root", "--log"],
-            &["stockade", "create", "--bundle"],
-        ] {
-            assert_eq!(kind(other), Early::No, "{other:?}");
-        }
-    }
-}
-
 /// memcpy(3).
 ///
 /// # Safety
@@ -334,4 +307,31 @@ unsafe extern "C" fn strlen(text: *const u8) -> usize {
         len += 1;
     }
     len
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Early, kind};
+
+    #[test]
+    fn engines_are_known_by_their_options() {
+        for oci in [
+            &["/usr/bin/stockade-oci", "state", "x"][..],
+            &["runc", "--root"],
+            &["stockade", "oci", "run"],
+            &["stockade", "--root", "/r", "--log", "/l", "create"],
+            &["stockade", "--root=/r", "--log-format=json", "create"],
+            &["stockade", "--log", "/l", "state"],
+        ] {
+            assert_eq!(kind(oci), Early::Oci, "{oci:?}");
+        }
+        for other in [
+            &["stockade"][..],
+            &["stockade", "--root", "/r", "run", "--log"],
+            &["stockade", "--root", "--log"],
+            &["stockade", "create", "--bundle"],
+        ] {
+            assert_eq!(kind(other), Early::No, "{other:?}");
+        }
+    }
 }

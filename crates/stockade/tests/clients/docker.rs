@@ -1,6 +1,6 @@
 //! Docker: the daemon with our binary as its default runtime, the command line, Compose.
 
-use crate::rig::Rig;
+use crate::rig::{Daemon, Rig};
 
 /// A rig with a daemon, and the image. `binary` is the name under which the daemon calls ours; `options` are
 /// more of the daemon's.
@@ -11,7 +11,7 @@ fn docker(binary: &str, options: &str) -> Option<Rig> {
     Some(rig)
 }
 
-fn start(rig: &Rig, binary: &str, options: &str) -> std::process::Child {
+fn start(rig: &Rig, binary: &str, options: &str) -> Daemon {
     rig.daemon(
         "dockerd",
         &format!(
@@ -196,7 +196,7 @@ fn docker_maps_users_and_survives_its_daemon() {
     rig.ok("cp -a /etc data/etc && mount --bind data/etc /etc");
     rig.ok("for kind in uid gid; do echo daemon:300000:65536 > /etc/sub$kind; done");
     let options = format!("{PLAIN} --userns-remap daemon --live-restore");
-    let mut daemon = start(&rig, "stockade-oci", &options);
+    let daemon = start(&rig, "stockade-oci", &options);
     rig.ok(&docker_("load --input box.tar"));
     let map = rig.ok(&docker_("run --rm box cat /proc/self/uid_map"));
     assert_eq!(
@@ -206,7 +206,7 @@ fn docker_maps_users_and_survives_its_daemon() {
     rig.ok(&docker_("run --detach --name c1 box sleep 1000"));
     assert_eq!(rig.ok(&docker_("exec c1 id -u")), "0");
     rig.ok("kill -KILL $(cat data/pid)");
-    daemon.wait().expect("a child");
+    daemon.wait();
     rig.ok("rm -f data/pid");
     start(&rig, "stockade-oci", &options);
     assert_eq!(

@@ -72,6 +72,16 @@ pub struct Rig {
     first: Child,
 }
 
+/// A daemon of a rig. It ends with the rig, if not before.
+pub struct Daemon(Child);
+
+impl Daemon {
+    /// Waits for an end that was brought about.
+    pub fn wait(mut self) {
+        self.0.wait().expect("a child");
+    }
+}
+
 /// What a command came to.
 #[derive(Debug)]
 pub struct Outcome {
@@ -231,7 +241,7 @@ impl Rig {
 
     /// Starts a daemon inside, and waits until `probe` succeeds. Its words go to `NAME.log`.
     #[track_caller]
-    pub fn daemon(&self, name: &str, script: &str, probe: &str) -> Child {
+    pub fn daemon(&self, name: &str, script: &str, probe: &str) -> Daemon {
         let log = File::create(self.dir.join(format!("{name}.log"))).expect("a log");
         let mut command = self.script(script);
         command
@@ -248,7 +258,7 @@ impl Rig {
             );
             std::thread::sleep(Duration::from_millis(50));
         }
-        child
+        Daemon(child)
     }
 
     /// The ends of the daemons' logs.
