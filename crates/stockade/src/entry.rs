@@ -79,9 +79,10 @@ unsafe extern "C" fn early(stack: *const usize) {
     heap::library_is_there();
 }
 
-/// The program's name and first argument; what is not UTF-8 is no command of ours.
-unsafe fn first_words(stack: *const usize) -> [&'static str; 2] {
-    let mut words = [""; 2];
+/// The program's name and first arguments, as many as [`kind`] looks at; what is not UTF-8 is no command
+/// of ours.
+unsafe fn first_words(stack: *const usize) -> [&'static str; 4] {
+    let mut words = [""; 4];
     // SAFETY: the caller's.
     unsafe {
         for (at, word) in words.iter_mut().enumerate().take(*stack) {
@@ -109,7 +110,8 @@ unsafe fn all_words(stack: *const usize) -> Option<Vec<&'static str>> {
 /// What runs before the library.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Early {
-    /// An OCI command: `stockade oci …`, or the program's name is a runtime's.
+    /// An OCI command: `stockade oci …`, the program's name is a runtime's, or the options before the
+    /// command are.
     Oci,
     /// A container's monitor, which is to be small for as long as the container lives.
     Monitor,
@@ -119,13 +121,14 @@ pub(crate) enum Early {
     No,
 }
 
-/// What these words are, by the first two of them.
+/// What these words are, by the first four of them.
 pub(crate) fn kind(words: &[&str]) -> Early {
     match words {
         [name, ..] if is_runtime(name) => Early::Oci,
         [name, ..] if name.rsplit('/').next() == Some(::shim::NAME) => Early::Shim,
         [_, "oci", ..] => Early::Oci,
         [_, "monitor", ..] => Early::Monitor,
+        [_, options @ ..] if are_an_engines(options) => Early::Oci,
         _ => Early::No,
     }
 }
@@ -141,7 +144,22 @@ fn run_early(kind: Early, words: &[&str]) -> Option<i32> {
 
 /// Whether the program was called by the name of a runtime.
 pub(crate) fn is_runtime(name: &str) -> bool {
-    matches!(name.rsplit('/').next(), Some("runc" | "crun"))
+    matches!(
+        name.rsplit('/').next(),
+        Some("stockade-oci" | "runc" | "crun")
+    )
+}
+
+/// Whether these options are those of Docker and containerd, which call `stockade --root DIR --log FILE
+/// --log-format json create …`: no command for people has `--log`.
+fn are_an_engines(options: &[&str]) -> bool {
+    let rest = match options {
+        ["--root", _, rest @ ..] => rest,
+        [first, rest @ ..] if first.starts_with("--root=") => rest,
+        all => all,
+    };
+    let name = rest.first().and_then(|word| word.split('=').next());
+    matches!(name, Some("--log" | "--log-format" | "--systemd-cgroup"))
 }
 
 /// memcpy(3).
@@ -289,4 +307,31 @@ unsafe extern "C" fn strlen(text: *const u8) -> usize {
         len += 1;
     }
     len
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Early, kind};
+
+    #[test]
+    fn engines_are_known_by_their_options() {
+        for oci in [
+            &["/usr/bin/stockade-oci", "state", "x"][..],
+            &["runc", "--root"],
+            &["stockade", "oci", "run"],
+            &["stockade", "--root", "/r", "--log", "/l", "create"],
+            &["stockade", "--root=/r", "--log-format=json", "create"],
+            &["stockade", "--log", "/l", "state"],
+        ] {
+            assert_eq!(kind(oci), Early::Oci, "{oci:?}");
+        }
+        for other in [
+            &["stockade"][..],
+            &["stockade", "--root", "/r", "run", "--log"],
+            &["stockade", "--root", "--log"],
+            &["stockade", "create", "--bundle"],
+        ] {
+            assert_eq!(kind(other), Early::No, "{other:?}");
+        }
+    }
 }

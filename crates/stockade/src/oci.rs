@@ -11,14 +11,13 @@ use crate::terminal::detach::DetachKeys;
 use crate::terminal::relay::{self, Events, Input, Relay, Streams, User};
 use crate::terminal::{Raw, give_back, is_terminal, set_size};
 
-/// The words after `stockade oci`, or after the runtime's name.
+/// The words after `stockade oci`, or after the program's name.
 fn own_words<'w, 'a>(words: &'w [&'a str]) -> &'w [&'a str] {
-    let skipped = if words.first().is_some_and(|name| entry::is_runtime(name)) {
-        1
-    } else {
-        2
-    };
-    words.get(skipped..).unwrap_or(&[])
+    match words {
+        [name, "oci", rest @ ..] if !entry::is_runtime(name) => rest,
+        [_, rest @ ..] => rest,
+        [] => &[],
+    }
 }
 
 /// What the commands were called by.

@@ -16,6 +16,14 @@ pub(crate) enum Refusal {
 /// Options of other commands that Docker has and this program has not.
 const NOT_BUILT: &[(&str, NotBuilt)] = &[
     (
+        "create",
+        not_built(
+            "bundle",
+            true,
+            "for Podman and CRI-O name a link to this program that is called stockade-oci",
+        ),
+    ),
+    (
         "start",
         not_built("checkpoint", true, "checkpoints come later"),
     ),
@@ -161,13 +169,12 @@ fn find_not_built(command: &str, given: &str) -> Option<&'static NotBuilt> {
             .nth(1)
             .is_some_and(|letter| option.short == Some(letter)),
     };
-    if matches!(command, "run" | "create") {
-        return front::app::NOT_BUILT.iter().find(named);
-    }
-    NOT_BUILT
-        .iter()
-        .filter(|(of, _)| *of == command)
+    let makes = matches!(command, "run" | "create");
+    let of_run = front::app::NOT_BUILT.iter().filter(|_| makes);
+    let of_others = NOT_BUILT.iter().filter(|(of, _)| *of == command);
+    of_others
         .map(|(_, option)| option)
+        .chain(of_run)
         .find(named)
 }
 
