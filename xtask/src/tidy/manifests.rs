@@ -14,10 +14,13 @@ const MAY_USE: [(&str, &[&str]); 15] = [
     ("spec", &[]),
     ("seccomp", &["spec"]),
     ("cgroup", &["spec", "sys"]),
+    ("systemd", &["cgroup", "spec", "sys"]),
     ("plan", &["cgroup", "child", "seccomp", "spec"]),
     (
         "engine",
-        &["cgroup", "child", "plan", "seccomp", "spec", "sys"],
+        &[
+            "cgroup", "child", "plan", "seccomp", "spec", "sys", "systemd",
+        ],
     ),
     ("oci", &["cgroup", "engine", "plan", "spec", "sys"]),
     ("container", &["cgroup", "engine", "plan", "spec", "sys"]),
