@@ -92,6 +92,6 @@ fn may_make(leaf: &Leaf) -> bool {
     false
 }
 
-fn access(path: &String, how: Access) -> core::result::Result<(), Errno> {
+fn access(path: &str, how: Access) -> core::result::Result<(), Errno> {
     accessat(CWD, path.as_str(), how, AtFlags::EACCESS)
 }

@@ -5,11 +5,11 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use cgroup::Deadline;
+use sys::initial::variable;
 use sys::rustix::event::{PollFd, PollFlags, poll};
 use sys::rustix::io::{read, retry_on_intr};
 use sys::rustix::net::SocketType;
 use sys::rustix::process::getuid;
-use sys::initial::variable;
 use sys::{Errno, OwnedFd, file, socket};
 
 use crate::error::{Error, Result};

@@ -20,5 +20,6 @@ mod privileges;
 mod rootless;
 mod seccomp;
 mod settings;
+mod systemd;
 mod terminal;
 mod verbs;
