@@ -5,7 +5,6 @@
 //! would have to hold is refused. A device policy alone is no reason to refuse: whoever may not set one
 //! may not make device nodes either.
 
-use alloc::string::String;
 use alloc::vec::Vec;
 
 use sys::Errno;
@@ -93,5 +92,5 @@ fn may_make(leaf: &Leaf) -> bool {
 }
 
 fn access(path: &str, how: Access) -> core::result::Result<(), Errno> {
-    accessat(CWD, path.as_str(), how, AtFlags::EACCESS)
+    accessat(CWD, path, how, AtFlags::EACCESS)
 }
