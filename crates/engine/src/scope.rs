@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use spec::Resources;
 use sys::process;
 use sys::rustix::process::Signal;
-use systemd::{Manager, Property, Side, Unit, annotation, limits};
+use systemd::{Property, Side, Systemd, Unit, annotation, limits};
 
 use crate::error::{Error, Kind, Result};
 use crate::launching::{SlotTable, Spawn, Spawned, spawn};
@@ -55,7 +55,7 @@ impl Scope {
         let unit = Unit::of_path(asked, options.id, side)?;
         let above = match side {
             Side::System => String::new(),
-            Side::User => Manager::connect(side)?.cgroup()?,
+            Side::User => Systemd::connect(side)?.cgroup()?,
         };
         let annotations = options.spec.annotations.iter();
         let annotated = annotations
@@ -97,7 +97,7 @@ impl Scope {
             Some(Holder::start()?)
         };
         let pid = holder.as_ref().map_or(0, Holder::pid);
-        Manager::connect(self.side)?.start(&self.unit, pid, &properties)?;
+        Systemd::connect(self.side)?.start(&self.unit, pid, &properties)?;
         Ok(holder)
     }
 }
@@ -152,12 +152,12 @@ pub(crate) fn update(unit: &UnitRecord, lowered: &Lowered<'_>) -> Result<()> {
     if properties.is_empty() {
         return Ok(());
     }
-    Ok(Manager::connect(unit.side())?.set(&unit.name, &properties)?)
+    Ok(Systemd::connect(unit.side())?.set(&unit.name, &properties)?)
 }
 
 /// Has a unit stopped whose processes have ended, so that its name is free.
 pub(crate) fn stop(unit: &UnitRecord) -> Result<()> {
-    match Manager::connect(unit.side()) {
+    match Systemd::connect(unit.side()) {
         Ok(mut manager) => Ok(manager.stop(&unit.name)?),
         // A scope without processes ends by itself.
         Err(_) => Ok(()),

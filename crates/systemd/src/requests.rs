@@ -17,12 +17,12 @@ const INTERFACE: &str = "org.freedesktop.systemd1.Manager";
 
 /// A connection to a manager.
 #[derive(Debug)]
-pub struct Manager {
+pub struct Systemd {
     bus: Bus,
     subscribed: bool,
 }
 
-impl Manager {
+impl Systemd {
     /// Connects to a manager.
     ///
     /// # Errors
