@@ -126,7 +126,8 @@ impl Group {
         let (leaf, dir) = self.main()?;
         if leaf.version == Version::V2 {
             match file::write(dir, "cgroup.kill", "1") {
-                Ok(()) => return Ok(()),
+                // systemd removes the cgroup of a scope as soon as nobody is in it.
+                Ok(()) | Err(Errno::NODEV) => return Ok(()),
                 Err(Errno::NOENT) => {}
                 Err(errno) => {
                     return Err(file::write_error("cgroup.kill", "1", &leaf.dir(), errno));
@@ -361,15 +362,16 @@ pub(crate) fn wait_empty(
     deadline: &Deadline,
 ) -> Result<()> {
     match version {
-        Version::V2 => Events::open_at(dir, path.into())?
-            .wait(deadline, |state| !state.populated)
-            .map_err(|error| {
-                if error.errno.is_none() {
-                    late(path, "has not become empty")
-                } else {
-                    error
-                }
-            }),
+        Version::V2 => {
+            let empty = Events::open_at(dir, path.into())
+                .and_then(|mut events| events.wait(deadline, |state| !state.populated));
+            match empty {
+                // Nobody is in what somebody else, as systemd, has removed meanwhile.
+                Err(error) if error.is(Errno::NODEV) || error.is(Errno::NOENT) => Ok(()),
+                Err(error) if error.errno.is_none() => Err(late(path, "has not become empty")),
+                other => other,
+            }
+        }
         Version::V1 => wait_empty_v1(dir, path, deadline),
     }
 }

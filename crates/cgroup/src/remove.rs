@@ -77,7 +77,11 @@ fn remove_leaf(path: &str, version: Version, deadline: &Deadline) -> Result<()> 
             return Ok(());
         };
         wait_empty(version, &dir, path, deadline)?;
-        remove_below(&dir).map_err(|errno| rmdir_error(path, errno))?;
+        match remove_below(&dir) {
+            // It is gone itself; the next look says so.
+            Ok(()) | Err(Errno::NOENT | Errno::NODEV) => {}
+            Err(errno) => return Err(rmdir_error(path, errno)),
+        }
         // v1's last process leaves its cgroup a moment after it has left every list.
         if version == Version::V1 {
             pause(200_000);

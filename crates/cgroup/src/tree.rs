@@ -67,6 +67,19 @@ impl Group {
         Ok(group)
     }
 
+    /// As [`Group::create`], where systemd has made the cgroups and put a process in them: what is missing is
+    /// made, and nothing is refused for being in use.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn adopt(leaves: Vec<Leaf>) -> Result<Self> {
+        let mut group = Self::planned(leaves);
+        for _ in 0..group.leaves.len() {
+            group.make_next(false)?;
+        }
+        Ok(group)
+    }
+
     /// Makes the next leaf, with its ancestors, and enables the controllers it needs.
     ///
     /// A directory that is there already is taken over if it is empty and not frozen. What was made up to
@@ -75,16 +88,20 @@ impl Group {
     /// # Errors
     /// When the kernel refuses, or an existing cgroup is in use ("container's cgroup is not empty").
     pub fn make(&mut self) -> Result<()> {
+        self.make_next(true)
+    }
+
+    fn make_next(&mut self, unused: bool) -> Result<()> {
         let Some(leaf) = self.leaves.get(self.dirs.len()) else {
             return Ok(());
         };
         let path = leaf.dir();
         let existed = make_dirs(leaf, &path, &mut self.made)?;
         let dir = open_dir(&path)?;
-        if existed {
+        if existed && unused {
             check_unused(leaf, &dir)?;
-            self.taken_over = true;
         }
+        self.taken_over |= existed;
         if leaf.version == Version::V2 {
             enable_controllers(leaf, &dir)?;
         } else if leaf.controllers.has(Controller::Cpuset) {

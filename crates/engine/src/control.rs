@@ -8,11 +8,11 @@ use spec::{Resources, Spec};
 use sys::process;
 use sys::rustix::process::{Pid, Signal};
 
-use crate::Engine;
 use crate::error::{Error, Kind, Result};
 use crate::record::{CgroupRecord, Record};
 use crate::state_dir::StateDir;
 use crate::teardown::living_first;
+use crate::{Engine, scope};
 
 const PATIENCE_MS: u32 = 10_000;
 
@@ -119,7 +119,11 @@ fn change(group: &mut cgroup::Group, record: &Record, resources: &Resources<'_>)
         counted: cgroup::Controllers::NONE,
     };
     let layout = cgroup::Layout::find(cgroup::wanted(&request))?;
-    Ok(group.update(&cgroup::lower(&request, &layout)?)?)
+    let lowered = cgroup::lower(&request, &layout)?;
+    if let Some(unit) = &record.unit {
+        scope::update(unit, &lowered)?;
+    }
+    Ok(group.update(&lowered)?)
 }
 
 /// Takes from `changes` what is given there.

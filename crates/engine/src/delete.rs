@@ -85,6 +85,11 @@ fn likely_cgroup(dir: &StateDir) -> Result<String> {
     let spec = Spec::parse(&config).ok();
     let linux = spec.as_ref().and_then(|spec| spec.linux.as_ref());
     let asked = linux.and_then(|linux| linux.cgroups_path.as_deref());
+    // With colons it was systemd's to make.
+    if asked.is_some_and(|path| path.contains(':')) {
+        let side = systemd::Side::of_this_process()?;
+        return Ok(systemd::Unit::of_path(asked, &dir.id, side)?.cgroup());
+    }
     Ok(cgroup::layout::place(
         asked,
         crate::options::CGROUP_PARENT,

@@ -23,6 +23,7 @@ use crate::net_devices::{self, Moved};
 use crate::prepare::Prepared;
 use crate::record::{CgroupRecord, Record, Status};
 use crate::report::{self, Report};
+use crate::scope::Holder;
 use crate::state_dir::{START_SOCKET, StateDir};
 use crate::{child_program, hooks, idmap, rootless, split, teardown};
 
@@ -84,6 +85,7 @@ impl Slots for SlotTable {
 }
 
 /// A process that runs a script.
+#[derive(Debug)]
 pub(crate) struct Spawned {
     pub started: Started,
     pub script: OwnedFd,
@@ -142,6 +144,7 @@ pub(crate) struct Launching<'p, 'a> {
     pub terminal: Option<OwnedFd>,
     /// Whether it was a cgroup that could not be made.
     pub denied: bool,
+    holder: Option<Holder>,
     owners: Option<OwnedFd>,
     moved: Option<Moved>,
     unanswered: bool,
@@ -160,6 +163,7 @@ impl<'p, 'a> Launching<'p, 'a> {
             spawned: None,
             terminal: None,
             denied: false,
+            holder: None,
             owners: None,
             moved: None,
             unanswered: false,
@@ -183,6 +187,7 @@ impl<'p, 'a> Launching<'p, 'a> {
         if let Some(moved) = self.moved.take() {
             moved.back();
         }
+        self.holder = None;
         if let Some(spawned) = self.spawned.take() {
             let _ = process::signal(&spawned.started.pidfd, Signal::KILL);
             process::reap(&spawned.started.pidfd);
@@ -231,6 +236,7 @@ impl<'p, 'a> Launching<'p, 'a> {
         }
         let done = match &step.act {
             HostAct::RecordIntent => self.record_intent(),
+            HostAct::StartUnit { .. } => self.start_unit(),
             HostAct::MakeCgroup { leaf: 0, .. } => self.make_cgroups(),
             // All of them are made by the first such step, which undoes itself.
             HostAct::MakeCgroup { .. } => Ok(()),
@@ -270,6 +276,7 @@ impl<'p, 'a> Launching<'p, 'a> {
             .iter()
             .map(CgroupRecord::new)
             .collect();
+        self.record.unit = self.prepared.scope.map(|scope| scope.record());
         self.record
             .files
             .extend(self.prepared.options.pid_file.map(Into::into));
@@ -280,8 +287,31 @@ impl<'p, 'a> Launching<'p, 'a> {
         Ok(())
     }
 
+    fn start_unit(&mut self) -> Result<()> {
+        let Some(scope) = self.prepared.scope else {
+            return Ok(());
+        };
+        match scope.start(self.prepared.cgroup, self.prepared.resources) {
+            Ok(holder) => self.holder = holder,
+            Err(error) => {
+                // Nothing of it is ours: another container may be in there.
+                if error.kind == Kind::Busy {
+                    self.record.cgroups.clear();
+                    self.record.unit = None;
+                }
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
     fn make_cgroups(&mut self) -> Result<()> {
-        match Group::create(self.prepared.cgroup.leaves.clone()) {
+        let leaves = self.prepared.cgroup.leaves.clone();
+        if self.prepared.scope.is_some() {
+            self.group = Some(Group::adopt(leaves)?);
+            return Ok(());
+        }
+        match Group::create(leaves) {
             Ok(group) => self.group = Some(group),
             Err(error) => {
                 // Nothing of it is ours: another container may be in there.
@@ -441,6 +471,9 @@ impl<'p, 'a> Launching<'p, 'a> {
             spawned.map_err(|error| error.at(&"starting the container's first process"))?;
         self.record.pid = spawned.started.pid.as_raw_nonzero().get().unsigned_abs();
         self.spawned = Some(spawned);
+        if let Some(holder) = self.holder.take() {
+            holder.replace(self.group.as_ref(), self.record.pid)?;
+        }
         self.watch_fault();
         Ok(())
     }

@@ -30,6 +30,7 @@ mod processes;
 mod record;
 mod report;
 mod rootless;
+mod scope;
 mod seccomp_cache;
 mod split;
 mod start;

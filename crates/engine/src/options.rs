@@ -58,6 +58,8 @@ pub struct Options<'a> {
     pub make_work_dir: bool,
     /// The parent of cgroups whose path the configuration does not give, without slashes around it.
     pub cgroup_parent: &'a str,
+    /// Have systemd make the cgroup: `linux.cgroupsPath` is `slice:prefix:name` then.
+    pub systemd: bool,
     /// Directories inside that are made where they are missing.
     pub directories: Vec<String>,
     /// Enter the hierarchies that count memory, processor time and processes, even without limits.
@@ -88,6 +90,7 @@ impl<'a> Options<'a> {
             loopback: false,
             make_work_dir: false,
             cgroup_parent: CGROUP_PARENT,
+            systemd: false,
             directories: Vec::new(),
             count_use: false,
             await_exec: false,

@@ -9,6 +9,7 @@ use spec::{Place, Resources};
 
 use crate::error::{Error, Kind, Result};
 use crate::options::{Options, Terminal};
+use crate::scope::Scope;
 use crate::seccomp_cache::{self, Filter};
 use crate::{Engine, Rootless, facts};
 
@@ -18,6 +19,10 @@ pub(crate) struct Prepared<'p, 'a> {
     pub plan: &'p Plan<'a>,
     /// The cgroup's directories, limits and device policy.
     pub cgroup: &'p Lowered<'a>,
+    /// The unit, where systemd makes the cgroup.
+    pub scope: Option<&'p Scope>,
+    /// The limits, as given.
+    pub resources: &'p Resources<'a>,
     /// The system call filter.
     pub filter: Option<&'p Filter>,
     /// Where the steps come from.
@@ -50,11 +55,15 @@ impl Engine {
         let resources = linux
             .and_then(|linux| linux.resources.as_ref())
             .unwrap_or(&none);
-        let path = cgroup_path(options)?;
+        let scope = options.systemd.then(|| Scope::find(options)).transpose()?;
+        let path = match &scope {
+            Some(scope) => scope.cgroup(),
+            None => cgroup_path(options)?,
+        };
         let request = cgroup::Request {
             path: &path,
             shared: path.matches('/').count().saturating_sub(1),
-            beside_own: self.rootless.beside_own() && !is_absolute(options),
+            beside_own: self.rootless.beside_own() && scope.is_none() && !is_absolute(options),
             resources,
             counted: counted(options),
         };
@@ -67,11 +76,13 @@ impl Engine {
             Some(profile) => Some(seccomp_cache::program(&self.state_root, profile)?),
             None => None,
         };
-        let request = plan_request(options, what, &lowered, filter.as_ref());
+        let request = plan_request(options, what, &lowered, filter.as_ref(), scope.as_ref());
         let plan = plan::plan(&request, &facts::find(options.spec)?)?;
         act(&Prepared {
             plan: &plan,
             cgroup: &lowered,
+            scope: scope.as_ref(),
+            resources,
             filter: filter.as_ref(),
             options,
             rootless: self.rootless,
@@ -80,9 +91,10 @@ impl Engine {
 }
 
 impl Engine {
-    /// Whether cgroups that may not be made are done without: nobody has asked for them by a path.
+    /// Whether cgroups that may not be made are done without: nobody has asked for them by a path, or of
+    /// systemd.
     pub(crate) fn spares_cgroups(&self, options: &Options<'_>) -> bool {
-        asked_path(options).is_none() && self.rootless.holds()
+        asked_path(options).is_none() && !options.systemd && self.rootless.holds()
     }
 }
 
@@ -106,6 +118,9 @@ fn counted(options: &Options<'_>) -> Controllers {
         &[Cpu, Cpuacct, Cpuset, Io, Memory, Pids, Systemd]
     } else if options.count_use {
         &[Cpuacct, Io, Memory, Pids]
+    } else if options.systemd {
+        // On v1 a unit's processes are those in systemd's own hierarchy.
+        &[Systemd]
     } else {
         &[]
     };
@@ -151,8 +166,7 @@ fn cgroup_path(options: &Options<'_>) -> Result<String> {
     let asked = asked_path(options);
     let place = Place::field("linux.cgroupsPath");
     if asked.is_some_and(|path| path.contains(':')) {
-        let what =
-            "a systemd path (slice:prefix:name) needs --systemd-cgroup, which is not supported yet";
+        let what = "a systemd path (slice:prefix:name) needs --systemd-cgroup";
         return Err(Error::new(
             Kind::Unsupported,
             format!("config.json: {place}: {what}"),
@@ -170,6 +184,7 @@ fn plan_request<'a>(
     act: Act,
     lowered: &'a Lowered<'a>,
     filter: Option<&'a Filter>,
+    scope: Option<&'a Scope>,
 ) -> Request<'a> {
     let root = options
         .root
@@ -183,6 +198,7 @@ fn plan_request<'a>(
         overlays: options.overlays.clone(),
         act,
         cgroup: lowered,
+        unit: scope.map(|scope| &*scope.unit.name),
         seccomp: filter.map(Filter::program),
         terminal: matches!(options.terminal, Terminal::Caller | Terminal::Plain),
         console_socket: match options.terminal {

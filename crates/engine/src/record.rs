@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 pub use spec::state::Status;
 
 use crate::error::{Error, Kind, Result};
+use crate::scope::UnitRecord;
 
 /// The format of records; another one is not read.
 const FORMAT: u32 = 1;
@@ -42,6 +43,9 @@ pub struct Record {
     /// Its cgroups.
     #[serde(default)]
     pub cgroups: Vec<CgroupRecord>,
+    /// Its unit, where systemd made the cgroup.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<UnitRecord>,
     /// Files outside the state directory that go with the container.
     #[serde(default)]
     pub files: Vec<String>,

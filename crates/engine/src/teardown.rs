@@ -13,6 +13,7 @@ use sys::{Errno, OwnedFd, process};
 use crate::error::{Error, Result};
 use crate::foreign;
 use crate::record::{Record, Status};
+use crate::scope;
 use crate::state_dir::StateDir;
 
 const PATIENCE_MS: u32 = 10_000;
@@ -33,6 +34,9 @@ pub(crate) fn teardown(dir: &StateDir, record: &Record, first: Option<&OwnedFd>)
         errors.extend(kill_all(&leaves, first).err());
         let removed = cgroup::remove(&made, &leaves, Deadline::after(PATIENCE_MS));
         errors.extend(removed.into_iter().map(Error::from));
+    }
+    if let Some(unit) = &record.unit {
+        errors.extend(scope::stop(unit).err());
     }
     for file in &record.files {
         match unlinkat(CWD, file.as_str(), AtFlags::empty()) {

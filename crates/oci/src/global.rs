@@ -26,6 +26,8 @@ pub(crate) struct Global<'a> {
     /// The place of the states was given.
     pub(crate) root_given: bool,
     pub(crate) log: Log<'a>,
+    /// Whether systemd makes the cgroups of new containers.
+    pub(crate) systemd: bool,
     pub(crate) asks: Option<Asks>,
 }
 
@@ -34,6 +36,7 @@ pub(crate) fn parse<'a>(arguments: &mut Arguments<'a>) -> Result<Global<'a>> {
         engine: Engine::new(String::new()),
         root_given: false,
         log: Log::default(),
+        systemd: false,
         asks: None,
     };
     while let Some(option) = arguments.option() {
@@ -47,17 +50,11 @@ pub(crate) fn parse<'a>(arguments: &mut Arguments<'a>) -> Result<Global<'a>> {
             }
             "log-format" => global.log.json = is_json(arguments.value(option)?)?,
             "debug" => global.log.debug = arguments.switch(option)?,
-            "systemd-cgroup" => {
-                if arguments.switch(option)? {
-                    return Err(Error::new(
-                        Kind::Unsupported,
-                        "--systemd-cgroup: not supported yet",
-                    ));
-                }
-            }
+            "systemd-cgroup" => global.systemd = arguments.switch(option)?,
             "rootless" => global.engine.rootless = rootless(arguments.value(option)?)?,
             "cgroup-manager" => match arguments.value(option)? {
-                "cgroupfs" => {}
+                "cgroupfs" => global.systemd = false,
+                "systemd" => global.systemd = true,
                 other => {
                     let message = format!("--cgroup-manager {other}: not supported yet");
                     return Err(Error::new(Kind::Unsupported, message));

@@ -61,8 +61,14 @@ fn parse<'a>(verb: &'static str, arguments: &mut Arguments<'a>) -> Result<Given<
 }
 
 impl<'a> Given<'a> {
-    fn options(&self, bundle: &'a bundle::Bundle, spec: &'a Spec<'a>) -> Result<Options<'a>> {
+    fn options(
+        &self,
+        global: &Global<'_>,
+        bundle: &'a bundle::Bundle,
+        spec: &'a Spec<'a>,
+    ) -> Result<Options<'a>> {
         let mut options = Options::new(self.id, &bundle.path, spec, &bundle.config);
+        options.systemd = global.systemd;
         options.pid_file = self.pid_file;
         options.no_pivot = self.no_pivot;
         options.no_new_keyring = self.no_new_keyring;
@@ -100,7 +106,7 @@ pub(crate) fn create(
     let given = parse("create", arguments)?;
     let bundle = bundle::read(given.bundle, given.config)?;
     let spec = Spec::parse(&bundle.config)?;
-    let options = given.options(&bundle, &spec)?;
+    let options = given.options(global, &bundle, &spec)?;
     tell_plan(global, &options, Act::Create, caller)?;
     let receiver = PidfdReceiver::connect(given.pidfd_socket)?;
     run_or_create(&global.engine, &options, Act::Create, |launched| {
@@ -178,7 +184,7 @@ fn receive(receiver: &PidfdReceiver, launched: &mut Launched<'_, '_>) -> Result<
 /// As the command's own, up to the plan.
 pub fn plan(words: &[&str], render: &mut dyn FnMut(&plan::Plan<'_>) -> String) -> Result<String> {
     let mut arguments = Arguments::new(words);
-    let global = crate::global::parse(&mut arguments)?;
+    let global = &crate::global::parse(&mut arguments)?;
     let (verb, act) = match arguments.word() {
         Some("run") => ("run", Act::Run),
         Some("create") => ("create", Act::Create),
@@ -187,7 +193,7 @@ pub fn plan(words: &[&str], render: &mut dyn FnMut(&plan::Plan<'_>) -> String) -
     let given = parse(verb, &mut arguments)?;
     let bundle = bundle::read(given.bundle, given.config)?;
     let spec = Spec::parse(&bundle.config)?;
-    let mut options = given.options(&bundle, &spec)?;
+    let mut options = given.options(global, &bundle, &spec)?;
     let terminal = spec
         .process
         .as_ref()
@@ -207,7 +213,7 @@ pub(crate) fn run(
     let given = parse("run", arguments)?;
     let bundle = bundle::read(given.bundle, given.config)?;
     let spec = Spec::parse(&bundle.config)?;
-    let mut options = given.options(&bundle, &spec)?;
+    let mut options = given.options(global, &bundle, &spec)?;
     let library = caller.library();
     let terminal = spec
         .process

@@ -56,6 +56,7 @@ impl fmt::Display for HostAct {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::RecordIntent => f.write_str("write the state directory: creating"),
+            Self::StartUnit { name } => write!(f, "have systemd start {name}"),
             Self::MakeCgroup { dir, .. } => write!(f, "make cgroup {dir}"),
             Self::SetCgroup { file, value, .. } => write!(f, "write {value:?} to {file}"),
             Self::DevicePolicy { instructions } => {

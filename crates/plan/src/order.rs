@@ -226,6 +226,10 @@ impl<'a> Order<'a, '_> {
         self.host(id, HostAct::RecordIntent);
         let cgroup = self.request.cgroup;
         let group = Origin::Config(Place::field("linux.cgroupsPath"));
+        if let Some(unit) = self.request.unit {
+            let name = unit.into();
+            self.host(group, HostAct::StartUnit { name });
+        }
         for (leaf, made) in cgroup.leaves.iter().enumerate() {
             self.host(
                 group,

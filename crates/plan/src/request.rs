@@ -63,6 +63,8 @@ pub struct Request<'a> {
     pub act: Act,
     /// The cgroup, lowered.
     pub cgroup: &'a cgroup::Lowered<'a>,
+    /// The unit that systemd makes the cgroup for.
+    pub unit: Option<&'a str>,
     /// The seccomp program of `linux.seccomp`, compiled.
     pub seccomp: Option<Program<'a>>,
     /// Whether somebody takes the terminal's master, where `process.terminal` asks for one.

@@ -95,6 +95,11 @@ pub enum Answer {
 pub enum HostAct {
     /// Write down what is going to exist, before it does.
     RecordIntent,
+    /// Have systemd make a transient unit, and with it the cgroup.
+    StartUnit {
+        /// Its name.
+        name: String,
+    },
     /// Make the cgroup in hierarchy `leaf` of the lowered cgroup.
     MakeCgroup {
         /// Index into the lowered cgroup's leaves.

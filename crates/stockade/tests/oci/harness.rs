@@ -127,6 +127,11 @@ impl Outcome {
     }
 }
 
+/// Whether the host has v2 cgroups only.
+pub fn unified() -> bool {
+    Path::new("/sys/fs/cgroup/cgroup.controllers").exists()
+}
+
 /// A bundle, and the one container that is made of it.
 pub struct Bundle {
     /// The container's name.
@@ -455,9 +460,11 @@ impl Bundle {
             .collect()
     }
 
-    /// A file of the container's cgroup in the hierarchy of `controller`.
+    /// A file of the container's cgroup in the hierarchy of `controller`, which is no other than the one on a
+    /// unified host.
     pub fn cgroup_file(&self, controller: &str, file: &str) -> String {
-        let path = format!("/sys/fs/cgroup/{controller}{}/{file}", self.cgroup());
+        let hierarchy = if unified() { "" } else { controller };
+        let path = format!("/sys/fs/cgroup/{hierarchy}{}/{file}", self.cgroup());
         fs::read_to_string(&path)
             .unwrap_or_else(|error| panic!("{path}: {error}"))
             .trim()

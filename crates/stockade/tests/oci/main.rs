@@ -21,5 +21,6 @@ mod privileges;
 mod rootless;
 mod seccomp;
 mod settings;
+mod systemd;
 mod terminal;
 mod verbs;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::json;
 
-use crate::harness::Bundle;
+use crate::harness::{Bundle, unified};
 
 #[test]
 fn sysctls_of_the_containers_namespaces() {
@@ -77,13 +77,23 @@ fn a_limit_on_processor_time_throttles() {
             .find_map(|line| line.strip_prefix("nr_throttled "));
         throttled.is_some_and(|count| count != "0")
     });
-    assert_eq!(bundle.cgroup_file("cpu", "cpu.shares"), "512");
+    let (file, weight) = if unified() {
+        ("cpu.weight", "59")
+    } else {
+        ("cpu.shares", "512")
+    };
+    assert_eq!(bundle.cgroup_file("cpu", file), weight);
 }
 
 #[test]
 fn limits_change_while_the_container_runs() {
     let Some(mut bundle) = Bundle::new() else {
         return;
+    };
+    let memory = if unified() {
+        "memory.max"
+    } else {
+        "memory.limit_in_bytes"
     };
     bundle.config["linux"]["resources"]["pids"] = json!({"limit": 50});
     bundle.config["linux"]["resources"]["memory"] = json!({"limit": 64 << 20});
@@ -100,7 +110,7 @@ fn limits_change_while_the_container_runs() {
         .ok();
     assert_eq!(bundle.cgroup_file("pids", "pids.max"), "77");
     assert_eq!(
-        bundle.cgroup_file("memory", "memory.limit_in_bytes"),
+        bundle.cgroup_file("memory", memory),
         (128 << 20).to_string()
     );
     std::fs::write(bundle.below("limits"), r#"{"pids": {"limit": 33}}"#).unwrap();
@@ -109,7 +119,7 @@ fn limits_change_while_the_container_runs() {
         .ok();
     assert_eq!(bundle.cgroup_file("pids", "pids.max"), "33");
     assert_eq!(
-        bundle.cgroup_file("memory", "memory.limit_in_bytes"),
+        bundle.cgroup_file("memory", memory),
         (128 << 20).to_string()
     );
     bundle
