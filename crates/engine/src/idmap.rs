@@ -86,11 +86,10 @@ fn write_one(pid: u32, name: &str, maps: &[IdMap], field: &'static str) -> Resul
 /// An ordinary user writes a map of the own id alone, for groups once the right to set them is given up;
 /// for ranges there are shadow's programs.
 fn rootless_map(pid: u32, name: &str, maps: &[IdMap], path: &str, text: &[u8]) -> Result<()> {
-    if name == "gid_map" && maps.len() == 1 && maps[0].size == 1 {
-        if maps[0].host == getegid().as_raw() {
-            file::write_kernel(&format!("/proc/{pid}/setgroups"), b"deny")?;
-            return Ok(file::write_kernel(path, text)?);
-        }
+    let own = |map: &IdMap| map.size == 1 && map.host == getegid().as_raw();
+    if name == "gid_map" && maps.len() == 1 && own(&maps[0]) {
+        file::write_kernel(&format!("/proc/{pid}/setgroups"), b"deny")?;
+        return Ok(file::write_kernel(path, text)?);
     }
     let program = match name {
         "uid_map" => "newuidmap",

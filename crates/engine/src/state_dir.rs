@@ -165,7 +165,8 @@ impl StateDir {
     pub(crate) fn record_time(&self) -> Option<i64> {
         let status = statat(&self.dir, RECORD, AtFlags::SYMLINK_NOFOLLOW).ok()?;
         let rest = i64::try_from(status.st_mtime_nsec).ok()?;
-        i64::from(status.st_mtime)
+        status
+            .st_mtime
             .checked_mul(1_000_000_000)?
             .checked_add(rest)
     }

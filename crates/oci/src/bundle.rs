@@ -90,5 +90,5 @@ pub(crate) fn write_spec(arguments: &mut Arguments<'_>) -> Result<Success> {
 fn is_unified() -> bool {
     /// `CGROUP2_SUPER_MAGIC`.
     const MAGIC: i64 = 0x6367_7270;
-    statfs("/sys/fs/cgroup").is_ok_and(|found| i64::from(found.f_type) == MAGIC)
+    statfs("/sys/fs/cgroup").is_ok_and(|found| found.f_type == MAGIC)
 }
