@@ -113,6 +113,7 @@ fn check(name: &str, config: &Value, layout: &Layout, change: impl FnOnce(&mut R
         root: Root::Directory("/bundle/rootfs".into()),
         overlays: Vec::new(),
         act: Act::Run,
+        unit: None,
         cgroup: &lowered,
         seccomp: None,
         terminal: false,
