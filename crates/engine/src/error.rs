@@ -34,7 +34,7 @@ pub enum Kind {
 }
 
 /// What a system call that is not there means.
-pub(crate) const OLD_KERNEL: &str = "Linux 5.10 or later is needed (docs/kernels.md)";
+pub(crate) const OLD_KERNEL: &str = "Linux 5.10 or later is needed: docs/kernels.md";
 
 /// A failed verb.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -119,7 +119,7 @@ fn kernels_before_5_10_are_refused() {
     for version in ["5.4", "4.18"] {
         run_on(version, &bundle)
             .fails("(ENOSYS)")
-            .fails("hint: Linux 5.10 or later is needed");
+            .fails("(Linux 5.10 or later is needed");
         bundle.assert_nothing_left(version);
     }
 }
