@@ -75,7 +75,7 @@ impl Store {
     /// The kernel's.
     pub fn prepare(&self) -> Result<()> {
         // The directory that is made last.
-        let last = format!("{}/names", self.data);
+        let last = self.mountpoint();
         if accessat(CWD, last.as_str(), Access::EXISTS, AtFlags::empty()).is_ok() {
             return Ok(());
         }
@@ -84,7 +84,7 @@ impl Store {
             let _ = mkdirat(CWD, &self.data[..slash], Mode::from_raw_mode(0o755));
             at = slash;
         }
-        for name in ["", "/containers", MOUNTPOINT, "/names"] {
+        for name in ["", "/containers", "/names", MOUNTPOINT] {
             let path = format!("{}{name}", self.data);
             match mkdirat(CWD, path.as_str(), Mode::RWXU) {
                 Ok(()) | Err(Errno::EXIST) => {}
