@@ -29,9 +29,7 @@ fuzz_target!(|bytes: &[u8]| -> Corpus {
     let written = spec.to_json();
     let again = Spec::parse(&written).expect("our own words");
     assert_eq!(again.to_json(), written);
-    let engine = Engine {
-        state_root: "/nonexistent".into(),
-    };
+    let engine = Engine::new("/nonexistent");
     let mut options = Options::new("box", "/bundle", &spec, bytes);
     options.terminal = Terminal::Caller;
     for act in [Act::Run, Act::Create] {
