@@ -51,7 +51,7 @@ impl Scratch {
                 assert!(store.verify().expect("a store").is_empty());
                 let digest = image.digest.clone();
                 drop(image);
-                store.remove(&digest).expect("the image goes");
+                store.remove(&digest, &|_| None).expect("the image goes");
             }
             Err(error) => {
                 let message = error.to_string();
