@@ -52,7 +52,7 @@ fn json() -> Vec<u8> {
         "linux": {
             "namespaces": namespaces,
             "capabilities": capabilities,
-            "cgroup": { "v1": true, "v2": true, "systemd": false, "systemdUser": false, "rdma": true },
+            "cgroup": { "v1": true, "v2": true, "systemd": true, "systemdUser": true, "rdma": true },
             "seccomp": seccomp(),
             "apparmor": { "enabled": true },
             "selinux": { "enabled": true },
