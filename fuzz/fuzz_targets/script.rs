@@ -27,9 +27,18 @@ fuzz_target!(|bytes: &[u8]| {
     ftruncate(&file, bytes.len() as u64).expect("a length");
     rustix::io::pwrite(&file, bytes, 0).expect("bytes");
     let len = bytes.len().saturating_sub(usize::from(*told % 4));
-    let Some(script) = script::Script::map(file.as_raw_fd(), len) else {
+    let Some(map) = mapping::Mapping::new(file.as_raw_fd(), len) else {
         return;
     };
+    if let Some(script) = script::Script::of(map, len) {
+        decode(&script, len);
+    }
+    let start = map.address(0).expect("a mapping is not empty") as *mut core::ffi::c_void;
+    // SAFETY: the whole mapping, which nobody uses from here on. The program itself keeps its own until its end.
+    unsafe { rustix::mm::munmap(start, len) }.expect("a mapping");
+});
+
+fn decode(script: &script::Script, len: usize) {
     // A file has at most as many ops as it has room for.
     for index in 0..script.header().ops {
         let op = script.op(index).expect("the header was checked");
@@ -45,6 +54,4 @@ fuzz_target!(|bytes: &[u8]| {
     script.report(op::Report::default());
     let all = script.bytes(op::Span { off: 0, len: script.header().size });
     assert_eq!(all.len(), len);
-    // SAFETY: the whole mapping, which the script never gives back and nobody uses from here on.
-    unsafe { rustix::mm::munmap(all.as_ptr().cast_mut().cast(), len) }.expect("a mapping");
-});
+}

@@ -16,13 +16,15 @@ pub struct Script {
 impl Script {
     /// Maps the script of `len` bytes in `fd`.
     pub fn map(fd: Fd, len: usize) -> Option<Self> {
-        let map = Mapping::new(fd, len)?;
+        Self::of(Mapping::new(fd, len)?, len)
+    }
+
+    /// The script that a mapping of `len` bytes holds, if it is one.
+    pub fn of(map: Mapping, len: usize) -> Option<Self> {
         let header: Header = map.read(0)?;
         let ops_end = size_of::<Header>() + header.ops as usize * size_of::<Op>();
-        if header.magic != MAGIC || header.size as usize != len || len < ops_end {
-            return None;
-        }
-        Some(Self { map, header })
+        let is_whole = header.magic == MAGIC && header.size as usize == len && ops_end <= len;
+        is_whole.then_some(Self { map, header })
     }
 
     /// The header as it was when the script was mapped.
