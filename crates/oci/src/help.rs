@@ -251,7 +251,10 @@ const GLOBAL: &[(&str, &str)] = &[
         "--cgroup-manager cgroupfs|systemd",
         "as crun has it: who makes the cgroups",
     ),
-    ("--criu PROGRAM", "accepted for old callers, and not used, as in runc: criu is looked up in PATH"),
+    (
+        "--criu PROGRAM",
+        "accepted for old callers, and not used, as in runc: criu is looked up in PATH",
+    ),
     ("--help, -h", "print this, or a command's page"),
     ("--version, -v", "print the version"),
 ];
