@@ -200,7 +200,7 @@ impl fmt::Display for EnterRoot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Pivot => "make it the root (pivot_root) and cut the host's loose",
-            Self::Move => "make it the root (move the mount, chroot)",
+            Self::Move => "make it the root (move the mount, detach or cover the host's, chroot)",
             Self::Chroot => "chroot into it",
             Self::Already => "enter the container's root",
         })

@@ -225,6 +225,7 @@ pub mod errno {
     pub const ECHILD: i32 = 10;
     pub const EAGAIN: i32 = 11;
     pub const EACCES: i32 = 13;
+    pub const EBUSY: i32 = 16;
     pub const EEXIST: i32 = 17;
     pub const EXDEV: i32 = 18;
     pub const ENODEV: i32 = 19;

@@ -64,6 +64,28 @@ impl PathBuffer {
         self.set(&[prefix, &digits[at..]])
     }
 
+    /// A path as `/proc/self/mountinfo` has it: four bytes such as `\040` stand for a space.
+    pub fn set_unescaped(&mut self, escaped: &[u8]) -> Result<()> {
+        let (mut from, mut to) = (0, 0);
+        while let Some(byte) = escaped.get(from) {
+            let (value, length) = match escaped.get(from..from + 4) {
+                Some(
+                    [
+                        b'\\',
+                        high @ b'0'..=b'3',
+                        middle @ b'0'..=b'7',
+                        low @ b'0'..=b'7',
+                    ],
+                ) => ((high - b'0') << 6 | (middle - b'0') << 3 | (low - b'0'), 4),
+                _ => (*byte, 1),
+            };
+            *self.bytes.get_mut(to).ok_or(errno::ENAMETOOLONG)? = value;
+            (from, to) = (from + length, to + 1);
+        }
+        *self.bytes.get_mut(to).ok_or(errno::ENAMETOOLONG)? = 0;
+        Ok(())
+    }
+
     /// The text.
     pub fn as_text(&self) -> &CStr {
         CStr::from_bytes_until_nul(&self.bytes).unwrap_or(c"")

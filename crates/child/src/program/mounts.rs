@@ -376,7 +376,13 @@ impl Child {
             PIVOT => self.pivot(op.flags & 1 != 0)?,
             MOVE => {
                 bare::fchdir(self.root.fd)?;
-                bare::mount(Some(c"."), c"/", None, MS_MOVE, None)?;
+                match bare::mount(Some(c"."), c"/", None, MS_MOVE, None) {
+                    // Root of a user namespace was given its root there.
+                    Err(errno::ELOOP) => {}
+                    other => other?,
+                }
+                self.clear_old_root()?;
+                bare::fchdir(self.root.fd)?;
                 bare::chroot(c".")?;
             }
             CHROOT => {

@@ -376,6 +376,63 @@ fn no_pivot_contains_too() {
     bundle.assert_nothing_left("run --no-pivot");
 }
 
+/// Where a procfs or a sysfs without covers is left in the namespace, the kernel gives whoever makes a user
+/// namespace of his own another one, without the masks of the container's.
+#[test]
+fn no_pivot_leaves_no_bare_procfs_behind() {
+    for users in [false, true] {
+        let Some(mut bundle) = Bundle::new() else {
+            return;
+        };
+        if users {
+            bundle.map_users(100_000, 1000);
+        }
+        bundle.capabilities(&["CAP_SYS_ADMIN", "CAP_SETFCAP"]);
+        for (kind, place) in [("proc", "/proc"), ("sysfs", "/sys")] {
+            let inner = format!("mkdir -p /dev/shm/x; mount -t {kind} none /dev/shm/x");
+            bundle.sh(&format!(
+                "awk '{{print $5}}' /proc/self/mountinfo; test -d {place} && \
+                 unshare -Urmnpf sh -c '{inner} && echo bare; true'; echo done"
+            ));
+            for options in [&[][..], &["--no-pivot"]] {
+                let outcome = bundle.run_with(options).ok();
+                let lines = outcome.lines();
+                assert!(
+                    lines.contains(&"done") && !lines.contains(&"bare"),
+                    "{users} {kind} {options:?}: {outcome:?}"
+                );
+                assert!(outcome.err.contains("ermi"), "{kind}: {outcome:?}");
+            }
+        }
+        bundle.assert_nothing_left("run --no-pivot");
+    }
+}
+
+#[test]
+fn no_pivot_takes_no_mount_from_a_host_that_shares() {
+    for users in [false, true] {
+        let Some(mut bundle) = Bundle::new() else {
+            return;
+        };
+        if users {
+            bundle.map_users(100_000, 1000);
+        }
+        bundle.sh("true").write_config();
+        let dir = bundle.path();
+        let mut command = std::process::Command::new("unshare");
+        let script = format!(
+            "mount --make-rshared / && cat /proc/self/mountinfo >{dir}/before && \
+             \"$0\" oci --root {dir}/state run --no-pivot {}; code=$?; \
+             cmp {dir}/before /proc/self/mountinfo && echo same; exit $code",
+            bundle.id
+        );
+        command.args(["-m", "sh", "-c", &script]);
+        command.arg(crate::harness::program()).current_dir(dir);
+        let outcome = bundle.finish(command).ok();
+        assert_eq!(outcome.out, "same\n", "{users}: {outcome:?}");
+    }
+}
+
 #[test]
 fn links_in_a_root_stay_in_the_root() {
     let Some(mut bundle) = Bundle::permissive() else {
