@@ -36,6 +36,8 @@ pub struct ExecOptions<'a> {
     pub pid_file: Option<&'a str>,
     /// How many descriptors from 3 up the process keeps.
     pub preserve_fds: u32,
+    /// How many of those are sockets of LISTEN_FDS, of which the process is told.
+    pub listen_fds: u32,
     /// Cgroups below the container's, as runc's `--cgroup` names them.
     pub cgroups: &'a [&'a str],
     /// Run in a paused container too: the process starts frozen.
@@ -142,6 +144,7 @@ impl Engine {
             seccomp: filter.as_ref().map(|filter| filter.program()),
             cgroups: hooks::v1_leaves(&group),
             preserve_fds: options.preserve_fds,
+            listen_fds: options.listen_fds,
             keyring: Some(&keyring),
         };
         let plan = plan::plan_exec(&request)?;

@@ -217,6 +217,7 @@ fn confinement<'a>(
         seccomp: inside.filter.map(|filter| without_agent(filter.program())),
         cgroups,
         preserve_fds: 0,
+        listen_fds: 0,
         keyring: None,
     };
     Ok((exec, tasks))

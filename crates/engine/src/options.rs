@@ -50,6 +50,8 @@ pub struct Options<'a> {
     pub no_new_keyring: bool,
     /// How many descriptors from 3 up the payload keeps.
     pub preserve_fds: u32,
+    /// How many of those are sockets of LISTEN_FDS, of which the payload is told.
+    pub listen_fds: u32,
     /// Run the built-in init as PID 1.
     pub init: bool,
     /// Bring up the loopback interface of a new network namespace.
@@ -86,6 +88,7 @@ impl<'a> Options<'a> {
             no_pivot: false,
             no_new_keyring: false,
             preserve_fds: 0,
+            listen_fds: 0,
             init: false,
             loopback: false,
             make_work_dir: false,

@@ -209,6 +209,7 @@ fn plan_request<'a>(
         no_pivot: options.no_pivot,
         no_new_keyring: options.no_new_keyring,
         preserve_fds: options.preserve_fds,
+        listen_fds: options.listen_fds,
         init: options.init,
         loopback: options.loopback,
         translate_root: options.translate_root,

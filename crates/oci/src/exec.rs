@@ -97,11 +97,13 @@ fn start(
         }
         terminal = crate::run::own_terminal();
     }
+    let listen_fds = crate::listen_fds();
     let options = ExecOptions {
         process,
         terminal,
         pid_file: given.pid_file,
-        preserve_fds: given.preserve_fds,
+        preserve_fds: given.preserve_fds.saturating_add(listen_fds),
+        listen_fds,
         cgroups: &given.cgroups,
         ignore_paused: given.ignore_paused,
     };

@@ -131,6 +131,16 @@ pub fn main(words: &[&str], caller: &dyn Caller) -> Outcome {
     }
 }
 
+/// How many sockets, from descriptor 3 up, are handed to this very process (sd_listen_fds(3)).
+pub(crate) fn listen_fds() -> u32 {
+    let number = |name| sys::initial::variable(name)?.parse::<u32>().ok();
+    let own = || sys::rustix::process::getpid().as_raw_nonzero().get();
+    match number("LISTEN_PID") {
+        Some(pid) if i64::from(pid) == i64::from(own()) => number("LISTEN_FDS").unwrap_or(0),
+        _ => 0,
+    }
+}
+
 fn dispatch(
     global: &global::Global<'_>,
     verb: &str,

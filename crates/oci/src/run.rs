@@ -72,7 +72,8 @@ impl<'a> Given<'a> {
         options.pid_file = self.pid_file;
         options.no_pivot = self.no_pivot;
         options.no_new_keyring = self.no_new_keyring;
-        options.preserve_fds = self.preserve_fds;
+        options.listen_fds = crate::listen_fds();
+        options.preserve_fds = self.preserve_fds.saturating_add(options.listen_fds);
         // Who names a cgroup looks there for figures and processes, whatever is limited.
         let linux = spec.linux.as_ref();
         let path = linux.and_then(|linux| linux.cgroups_path.as_ref());

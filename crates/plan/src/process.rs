@@ -59,6 +59,19 @@ impl<'a> Command<'a> {
         }
     }
 
+    /// Tells the payload of the sockets it is handed (sd_listen_fds(3)); for itself it has the pid 1.
+    fn listening(mut self, count: u32) -> Self {
+        if count > 0 {
+            let ours = |text: &Text<'_>| {
+                text.starts_with("LISTEN_FDS=") || text.starts_with("LISTEN_PID=")
+            };
+            self.environment.retain(|text| !ours(text));
+            self.environment.push(format!("LISTEN_FDS={count}").into());
+            self.environment.push(Cow::Borrowed("LISTEN_PID=1"));
+        }
+        self
+    }
+
     fn hook(place: Place, hook: &'a Hook<'a>) -> Self {
         let path = Cow::Borrowed(hook.path.as_str());
         let arguments = if hook.args.is_empty() {
@@ -193,7 +206,7 @@ pub(crate) fn add<'a>(order: &mut Order<'a, '_>) -> Result<(), Error> {
         ready: request.act == Act::Create || start_hooks,
         wait: request.act == Act::Create,
         in_user_namespace: order.in_user_namespace(),
-        command: Command::payload(process),
+        command: Command::payload(process).listening(request.listen_fds),
     };
     if !request.no_new_keyring {
         let name = format!("_ses.{}", request.id);
@@ -303,7 +316,7 @@ pub(crate) fn exec<'a>(exec: &Exec<'a>) -> Result<Plan<'a>, Error> {
         child.push(reset_affinity());
     }
     add_machine(&mut child, exec.linux)?;
-    let command = Command::payload(exec.process);
+    let command = Command::payload(exec.process).listening(exec.listen_fds);
     add_process(&mut child, exec.process, joined(exec, command))?;
     Ok(Plan {
         host: Vec::new(),
@@ -644,7 +657,7 @@ fn add_last<'a>(
         });
     }
     steps.push(always(ChildAct::CloseFrom {
-        first: 3 + last.preserve_fds,
+        first: last.preserve_fds.saturating_add(3),
     }));
     if let Some(program) = last.seccomp {
         let act = ChildAct::Seccomp {

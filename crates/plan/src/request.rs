@@ -79,6 +79,8 @@ pub struct Request<'a> {
     pub no_new_keyring: bool,
     /// `--preserve-fds`: how many descriptors from 3 up the payload keeps.
     pub preserve_fds: u32,
+    /// How many of those are sockets of LISTEN_FDS, of which the payload's environment tells it.
+    pub listen_fds: u32,
     /// Run the built-in init as PID 1.
     pub init: bool,
     /// Bring up the loopback interface of a new network namespace.
@@ -108,6 +110,8 @@ pub struct Exec<'a> {
     pub cgroups: Vec<(usize, &'static str)>,
     /// Descriptors that the process keeps from 3 up.
     pub preserve_fds: u32,
+    /// How many of those are sockets of LISTEN_FDS, of which the payload's environment tells it.
+    pub listen_fds: u32,
     /// Keyring name, or none.
     pub keyring: Option<&'a str>,
 }

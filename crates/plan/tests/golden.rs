@@ -122,6 +122,7 @@ fn check(name: &str, config: &Value, layout: &Layout, change: impl FnOnce(&mut R
         no_pivot: false,
         no_new_keyring: false,
         preserve_fds: 0,
+        listen_fds: 0,
         init: false,
         loopback: false,
         translate_root: false,
@@ -277,6 +278,7 @@ fn hooks_of_the_container_have_its_privileges() {
         seccomp: None,
         cgroups: vec![(1, "pids")],
         preserve_fds: 0,
+        listen_fds: 0,
         keyring: None,
     };
     let hook = &hooks.start_container[0];

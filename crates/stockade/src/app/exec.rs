@@ -44,6 +44,7 @@ pub(crate) fn exec(store: &Store, request: &cli::Exec) -> Outcome<i32> {
         },
         pid_file: None,
         preserve_fds: 0,
+        listen_fds: 0,
         cgroups: &[],
         ignore_paused: false,
     };

@@ -340,6 +340,48 @@ fn descriptors_are_kept_only_where_asked_for() {
 }
 
 #[test]
+fn sockets_of_listen_fds_are_handed_on() {
+    let Some(mut bundle) = Bundle::new() else {
+        return;
+    };
+    bundle.push("/process/env", "LISTEN_FDS=9".into());
+    let payload = "echo $LISTEN_FDS $LISTEN_PID; \
+                   for n in 3 4 5; do [ ! -e /proc/$$/fd/$n ] || echo $n; done";
+    bundle
+        .sh(&format!("{payload}; exec sleep 100"))
+        .write_config();
+    let root = bundle.below("state");
+    let program = crate::harness::program();
+    let call = |bundle: &Bundle, set: &str, words: &str| {
+        let mut command = std::process::Command::new("sh");
+        let words = format!(
+            "{set} exec {} oci --root {root} {words} 3</dev/null 4</dev/null 5</dev/null",
+            program.display(),
+        );
+        command.current_dir(&bundle.dir).args(["-c", &words]);
+        command.stdin(std::process::Stdio::null());
+        bundle.finish(command).ok().out.replace('\n', " ")
+    };
+    let exec = |bundle: &Bundle, set: &str, options: &str| {
+        let words = format!("exec {options} {} sh -c '{payload}'", bundle.id);
+        call(bundle, set, &words)
+    };
+    let run = format!("run {}", bundle.id);
+    let detached = format!("run -d {} >/dev/null 2>&1", bundle.id);
+    call(&bundle, "", &detached);
+    let ours = "LISTEN_PID=$$ LISTEN_FDS=2";
+    assert_eq!(exec(&bundle, ours, ""), "2 1 3 4 ");
+    assert_eq!(exec(&bundle, ours, "--preserve-fds 1"), "2 1 3 4 5 ");
+    assert_eq!(exec(&bundle, "LISTEN_PID=1 LISTEN_FDS=2", ""), "9 ");
+    assert_eq!(exec(&bundle, "LISTEN_PID=$$ LISTEN_FDS=x", ""), "9 ");
+    bundle.call(&["delete", "--force", &bundle.id]).ok();
+    bundle.sh(payload).write_config();
+    assert_eq!(call(&bundle, ours, &run), "2 1 3 4 ");
+    assert_eq!(call(&bundle, "", &run), "9 ");
+    bundle.assert_nothing_left("run with LISTEN_FDS");
+}
+
+#[test]
 fn nonsense_in_a_configuration_is_one_line_with_its_field() {
     let Some(mut bundle) = Bundle::new() else {
         return;
