@@ -68,7 +68,7 @@ unsafe extern "C" fn early(stack: *const usize) {
     match kind {
         Early::No => return heap::library_is_there(),
         Early::Shim => heap::reuse(),
-        Early::Oci | Early::Monitor => {}
+        Early::Oci | Early::Monitor | Early::Ns => {}
     }
     // SAFETY: as above.
     let all = unsafe { all_words(stack) };
@@ -117,6 +117,9 @@ pub(crate) enum Early {
     Monitor,
     /// containerd's shim, by the program's name: one for each pod, and as long as that.
     Shim,
+    /// A command that executes another one with a root or namespaces of its own: people start them as often
+    /// as chroot(1) and unshare(1).
+    Ns,
     /// Nothing: it is a command for people.
     No,
 }
@@ -128,6 +131,7 @@ pub(crate) fn kind(words: &[&str]) -> Early {
         [name, ..] if name.rsplit('/').next() == Some(::shim::NAME) => Early::Shim,
         [_, "oci", ..] => Early::Oci,
         [_, "monitor", ..] => Early::Monitor,
+        [_, words @ ..] if ns::is_for_us(words) => Early::Ns,
         [_, options @ ..] if are_an_engines(options) => Early::Oci,
         _ => Early::No,
     }
@@ -138,6 +142,7 @@ fn run_early(kind: Early, words: &[&str]) -> Option<i32> {
         Early::Oci => crate::oci::early(words),
         Early::Monitor => Some(container::monitor(words.get(2..)?)),
         Early::Shim => Some(crate::shim::run(words)),
+        Early::Ns => crate::by_hand::early(words.get(1..)?),
         Early::No => None,
     }
 }
@@ -330,6 +335,7 @@ mod tests {
             &["stockade", "--root", "/r", "run", "--log"],
             &["stockade", "--root", "--log"],
             &["stockade", "create", "--bundle"],
+            &["stockade", "ns", "ls"],
         ] {
             assert_eq!(kind(other), Early::No, "{other:?}");
         }

@@ -3,6 +3,7 @@
 #![cfg_attr(not(test), no_main)]
 
 mod app;
+mod by_hand;
 mod cli;
 mod entry;
 mod oci;
@@ -21,7 +22,7 @@ fn after_library() -> i32 {
         Early::Oci => oci::run(&plain),
         Early::Monitor => container::monitor(plain.get(2..).unwrap_or(&[])),
         Early::Shim => shim::run(&plain),
-        Early::No => manage(words.get(1..).unwrap_or(&[])),
+        Early::Ns | Early::No => manage(words.get(1..).unwrap_or(&[])),
     };
     terminal::give_back();
     code

@@ -90,6 +90,21 @@ pub fn spawn(spawn: &Spawn<'_>) -> Result<Started> {
     )
 }
 
+/// Executes a program in the place of this process. Returns only to fail: the kernel's answer.
+pub fn execute(program: &CStr, arguments: &[&CStr], environment: &[&CStr]) -> Errno {
+    let (arguments, environment) = (closed(arguments), closed(environment));
+    // SAFETY: both arrays end in null and point to texts that live through the call.
+    let outcome = unsafe {
+        syscall!(
+            libc::SYS_execve,
+            program.as_ptr(),
+            arguments.as_ptr(),
+            environment.as_ptr()
+        )
+    };
+    outcome.map_or_else(Errno::from_raw_os_error, |_| Errno::INVAL)
+}
+
 /// The list as execve(2) takes it.
 fn closed(texts: &[&CStr]) -> Vec<*const u8> {
     let ends = core::iter::once(core::ptr::null());

@@ -86,6 +86,9 @@ fn dispatch(store: &Store, verb: Verb) -> Outcome<i32> {
             print::out(concat!("stockade ", env!("CARGO_PKG_VERSION"), "\n"))?;
             Ok(0)
         }
+        Verb::ByHand(name) => Err(Failure::new(format!(
+            "{name}: takes no --root before it: it keeps no state"
+        ))),
         Verb::Oci(_) => Ok(crate::cli::MISTAKE_CODE.into()),
         Verb::List(request) => listing::list(store, &request).map(done),
         Verb::Inspect(request) => inspect::inspect(store, &request).map(done),

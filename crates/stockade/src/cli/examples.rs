@@ -220,6 +220,19 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         ],
     ),
     (
+        "chroot",
+        &[
+            (
+                "chroot ./rootfs sh",
+                "A shell with ./rootfs as its root, and no other boundary",
+            ),
+            (
+                "chroot --userspec ann:users --groups= ./rootfs id",
+                "As ann, with no other groups, as ./rootfs knows them",
+            ),
+        ],
+    ),
+    (
         "plan",
         &[
             (

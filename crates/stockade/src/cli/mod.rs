@@ -2,6 +2,7 @@
 //!
 //! Nothing here acts or prints: [`parse`] returns a [`Request`] or a [`Refusal`], and `main` decides.
 
+mod by_hand;
 mod examples;
 mod fill;
 mod flags;
@@ -99,6 +100,7 @@ fn beside_containers(command: &Command, matches: &ArgMatches) -> Option<Result<V
                 .cloned()
                 .collect(),
         ),
+        "chroot" => Verb::ByHand(command.get_name().to_owned()),
         "completion" => Verb::Completion(*matches.get_one("shell")?),
         "man" => Verb::Man(text("dir")),
         "version" => Verb::Version,

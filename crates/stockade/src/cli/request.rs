@@ -67,6 +67,9 @@ pub(crate) enum Verb {
     Plan(Plan),
     /// `oci …`: words for the OCI front end.
     Oci(Vec<String>),
+    /// A command that parses its own words, and runs before this table is looked at unless options of the
+    /// program stand before it.
+    ByHand(String),
     /// `completion SHELL`
     Completion(Shell),
     /// `man DIR`
@@ -352,7 +355,7 @@ impl Verb {
     /// as Docker has it, else 1.
     pub(crate) fn failure_code(&self) -> u8 {
         match self {
-            Self::Run(_) | Self::Create(_) | Self::Exec(_) => 125,
+            Self::Run(_) | Self::Create(_) | Self::Exec(_) | Self::ByHand(_) => 125,
             Self::Plan(plan) => plan.command.failure_code(),
             _ => 1,
         }

@@ -5,7 +5,7 @@ use clap::{Arg, ArgAction, Command, ValueHint, value_parser};
 use clap_complete::Shell;
 
 use super::option::{operand, value};
-use super::{examples, manage, run, store};
+use super::{by_hand, examples, manage, run, store};
 
 /// The operand that takes the words of an `oci` command, which has its own parser.
 pub(super) const OCI_WORDS: &str = "words";
@@ -38,6 +38,7 @@ const COMMANDS: &[Entry] = &[
     ("rmi", store::rmi, false),
     ("volume", store::volume, false),
     ("system", store::system, false),
+    ("chroot", by_hand::chroot, false),
     ("oci", oci, true),
     ("completion", completion, false),
     ("man", man, false),
