@@ -7,7 +7,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::ffi::CStr;
 
-use sys::{Errno, initial, spawn};
+use sys::{Errno, OwnedFd, initial, process, signal, spawn};
 
 use crate::error::{Error, Result};
 
@@ -25,6 +25,28 @@ pub fn shell() -> &'static str {
 /// 126 when it cannot be executed.
 pub fn execute(words: &[&str]) -> Error {
     execute_as(words.first().copied().unwrap_or(""), words)
+}
+
+/// Executes the user's shell as one that is logged in to, as unshare(1) and nsenter(1) do.
+pub fn execute_shell() -> Error {
+    let shell = shell();
+    let name = shell.rsplit('/').next().unwrap_or(shell);
+    execute_as(shell, &[&format!("-{name}")])
+}
+
+/// Waits for a child, and ends as it does: with its status, or by the signal that ended it, so that whoever
+/// waits for this process is told the same. `blocked` are the signals to leave blocked.
+///
+/// # Errors
+/// Those of waiting.
+pub fn follow(child: &OwnedFd, blocked: signal::Set) -> Result<i32> {
+    let ended = process::wait(child)?;
+    if let process::Ended::Signal(number) = ended {
+        // Not before: a signal from the terminal that the child has answered is answered.
+        signal::set_blocked(blocked)?;
+        signal::raise(number)?;
+    }
+    Ok(ended.code())
 }
 
 /// Executes `program`, which is told the words.

@@ -12,15 +12,21 @@ extern crate std;
 
 pub mod accounts;
 pub mod chroot;
+pub mod enter;
 pub mod error;
 pub mod execute;
+pub mod kind;
+pub mod maps;
+pub mod new;
 pub mod options;
+mod outside;
 
 use alloc::format;
 use alloc::string::String;
 
 pub use error::{Error, Result};
 use options::{Parsed, Table};
+pub use outside::pin;
 
 /// What became of a command that was to execute another one.
 #[derive(Debug, PartialEq, Eq)]
@@ -39,6 +45,8 @@ type Command = (&'static Table, fn(&Parsed<'_>) -> Result<i32>);
 fn find(words: &[&str]) -> Option<(Command, usize)> {
     Some(match words {
         ["chroot", ..] => ((&chroot::TABLE, chroot::run), 1),
+        ["ns", "enter", ..] => ((&enter::TABLE, enter::run), 2),
+        ["ns", "new", ..] => ((&new::TABLE, new::run), 2),
         _ => return None,
     })
 }

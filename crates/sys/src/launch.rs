@@ -219,6 +219,31 @@ fn finish(outcome: raw::Outcome, pidfd: i32, errno: i32) -> Result<Started> {
     Ok(Started { pid, pidfd })
 }
 
+/// Makes a copy of this process, which goes on from here: in the copy, none. Only for a process of one
+/// thread, as nothing but the calling thread is copied, and locks of others would be held for ever.
+///
+/// # Errors
+/// clone(2)'s.
+pub fn fork() -> Result<Option<Started>> {
+    let mut pidfd = -1i32;
+    // SAFETY: a copy with memory of its own, on its copy of this stack; the kernel writes the descriptor
+    // before the call returns in the parent.
+    let outcome = unsafe {
+        syscall!(
+            libc::SYS_clone,
+            CLONE_PIDFD | SIGCHLD,
+            0,
+            &raw mut pidfd,
+            0,
+            0
+        )
+    };
+    match outcome {
+        Ok(0) => Ok(None),
+        outcome => finish(outcome, pidfd, 0).map(Some),
+    }
+}
+
 /// Executes this program anew in this process, with an empty environment. Returns only to fail: the
 /// errno.
 pub fn execute_self(words: &[&str]) -> i32 {
@@ -269,6 +294,12 @@ extern "C" fn enter(handover: *mut c_void) -> ! {
             let _ = syscall!(libc::SYS_exit_group, 125);
         }
     }
+}
+
+/// Lets a program that this thread executes keep the capabilities that this thread has, whoever it runs as.
+pub fn keep_capabilities() {
+    // SAFETY: system calls on this thread's credentials only.
+    unsafe { make_capabilities_ambient() }
 }
 
 /// A process in a new user namespace has all capabilities there but, until its maps are written, no

@@ -2,16 +2,43 @@
 
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{OFlags, stat};
+use rustix::io::Errno;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use crate::error::{OnCall, Result};
 use crate::file;
+use crate::syscall;
+
+/// All namespace flags: cgroup, uts, ipc, user, pid, net, time, mnt.
+const ALL: u32 = 0x7e02_0080;
 
 /// Whether this process is in a user namespace that is not the host's first one. The first one has a
 /// fixed inode number (`PROC_USER_INIT_INO` of `linux/proc_ns.h`).
 pub fn in_user_namespace() -> bool {
     const INITIAL: u64 = 0xefff_fffd;
     stat("/proc/self/ns/user").is_ok_and(|found| found.st_ino != INITIAL)
+}
+
+/// Puts this process into new namespaces, by their `CLONE_NEW…` flags (unshare(2)).
+///
+/// # Errors
+/// `EPERM` without the right, `EINVAL` for a kind that the kernel has not, `ENOSPC` at a limit of
+/// `/proc/sys/user`.
+pub fn unshare(flags: u32) -> Result<()> {
+    // SAFETY: numbers only; namespace flags change nothing about memory or descriptors.
+    let outcome = unsafe { syscall!(libc::SYS_unshare, flags & ALL) };
+    outcome
+        .map(drop)
+        .map_err(Errno::from_raw_os_error)
+        .on("unshare", "")
+}
+
+/// Enters a namespace, whatever its kind (setns(2)).
+///
+/// # Errors
+/// The kernel's.
+pub fn enter(namespace: impl AsFd, what: &str) -> Result<()> {
+    move_into_link_name_space(namespace.as_fd(), None).on("setns", what)
 }
 
 /// While this lives, processes that this thread starts are born in another pid namespace.

@@ -4,6 +4,8 @@
 use clap::{Arg, ArgAction, Command, ValueHint};
 use ns::options::{Declared, Table, Takes};
 
+use super::store::group;
+
 /// The operands' id.
 pub(super) const OPERANDS: &str = "operands";
 
@@ -12,12 +14,23 @@ pub(super) fn chroot() -> Command {
     command(&ns::chroot::TABLE)
 }
 
+/// `stockade ns`.
+pub(super) fn namespaces() -> Command {
+    let about = "Make and enter namespaces";
+    group(
+        Command::new("ns").about(about),
+        "ns ",
+        [&ns::new::TABLE, &ns::enter::TABLE].map(command),
+    )
+}
+
 /// A command of this table from one of theirs.
 fn command(table: &'static Table) -> Command {
     let (name, help) = table.operands;
     let operands = Arg::new(OPERANDS)
         .value_name(name)
         .help(help)
+        .required(table.needs_operand)
         .num_args(0..)
         .trailing_var_arg(true)
         .allow_hyphen_values(true)

@@ -233,6 +233,23 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         ],
     ),
     (
+        "ns",
+        &[
+            (
+                "ns new -p --fork --mount-proc bash",
+                "A shell that is the first process of a process namespace",
+            ),
+            (
+                "ns new -U --map-root-user -m bash",
+                "Root in namespaces of its own, for anybody",
+            ),
+            (
+                "ns enter -t 4711 -a ps ax",
+                "What process 4711 sees, in all of its namespaces",
+            ),
+        ],
+    ),
+    (
         "plan",
         &[
             (

@@ -100,7 +100,7 @@ fn beside_containers(command: &Command, matches: &ArgMatches) -> Option<Result<V
                 .cloned()
                 .collect(),
         ),
-        "chroot" => Verb::ByHand(command.get_name().to_owned()),
+        "chroot" | "ns" => Verb::ByHand(command.get_name().to_owned()),
         "completion" => Verb::Completion(*matches.get_one("shell")?),
         "man" => Verb::Man(text("dir")),
         "version" => Verb::Version,

@@ -51,7 +51,12 @@ pub(super) fn system() -> Command {
     )
 }
 
-fn group(command: Command, prefix: &str, commands: impl IntoIterator<Item = Command>) -> Command {
+/// A command that has commands.
+pub(super) fn group(
+    command: Command,
+    prefix: &str,
+    commands: impl IntoIterator<Item = Command>,
+) -> Command {
     command
         .subcommand_required(true)
         .subcommand_value_name("COMMAND")

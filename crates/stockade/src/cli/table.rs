@@ -39,6 +39,7 @@ const COMMANDS: &[Entry] = &[
     ("volume", store::volume, false),
     ("system", store::system, false),
     ("chroot", by_hand::chroot, false),
+    ("ns", by_hand::namespaces, false),
     ("oci", oci, true),
     ("completion", completion, false),
     ("man", man, false),

@@ -1,0 +1,415 @@
+//! `stockade ns` beside util-linux' unshare and nsenter. Needs root.
+
+mod common;
+
+use std::fs;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Child, Command, Stdio};
+
+use common::app::{Place, Ran};
+
+const STOCKADE: &str = env!("CARGO_BIN_EXE_stockade");
+/// A number that no machine gives to anybody.
+const USER: u32 = 1_894_021;
+
+fn command(program: &str, words: &[&str]) -> Command {
+    let mut command = match program {
+        "new" | "enter" => {
+            let mut command = Command::new(STOCKADE);
+            command.args(["ns", program]);
+            command
+        }
+        other => Command::new(other),
+    };
+    command.args(words).stdin(Stdio::null());
+    command
+}
+
+fn ran(program: &str, words: &[&str]) -> Ran {
+    command(program, words).output().unwrap().into()
+}
+
+/// The same status and output as the other's.
+#[track_caller]
+fn alike(ours: &str, theirs: &str, words: &[&str]) -> Ran {
+    let (ours, theirs) = (ran(ours, words), ran(theirs, words));
+    assert_eq!(
+        (ours.code, &ours.out),
+        (theirs.code, &theirs.out),
+        "{words:?}: {} / {}",
+        ours.err,
+        theirs.err
+    );
+    ours
+}
+
+#[track_caller]
+fn like_unshare(words: &[&str]) -> Ran {
+    alike("new", "unshare", words)
+}
+
+/// The names of the namespaces in which a command is another's than this process.
+fn new_kinds(options: &[&str]) -> Vec<String> {
+    let mut words = options.to_vec();
+    words.extend([
+        "sh",
+        "-c",
+        "cd /proc/self/ns; for n in *; do echo $n $(readlink $n); done",
+    ]);
+    let ran = ran("new", &words);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let mut kinds = Vec::new();
+    for line in ran.out.lines() {
+        let (name, link) = line.split_once(' ').unwrap();
+        let own = fs::read_link(format!("/proc/self/ns/{name}")).unwrap();
+        if own.to_str() != Some(link) {
+            kinds.push(name.to_owned());
+        }
+    }
+    kinds
+}
+
+#[test]
+fn every_kind_is_made_and_no_other() {
+    for (option, kinds) in [
+        ("-m", &["mnt"][..]),
+        ("-u", &["uts"]),
+        ("-i", &["ipc"]),
+        ("-n", &["net"]),
+        ("-fp", &["pid", "pid_for_children"]),
+        ("-U", &["user"]),
+        ("-C", &["cgroup"]),
+        ("-fT", &["time", "time_for_children"]),
+        ("-r", &["user"]),
+    ] {
+        assert_eq!(new_kinds(&[option]), kinds, "{option}");
+    }
+    assert_eq!(new_kinds(&["-muinpUCTfr"]).len(), 10);
+}
+
+/// The lines of the talk, with `stockade ns new` in the place of `unshare`.
+#[test]
+fn the_talks_commands() {
+    for (line, shown, wanted) in [
+        (
+            "-m",
+            "mount -t tmpfs none /mnt && grep -c ' /mnt tmpfs' /proc/mounts",
+            "1\n",
+        ),
+        (
+            "-p --fork --mount-proc",
+            "echo $$; ls -d /proc/[0-9]*",
+            "1\n/proc/1\n",
+        ),
+        ("-U --map-root", "id -u; id -g", "0\n0\n"),
+        (
+            "-n",
+            "ls /sys/class/net >/dev/null; sed 1,2d /proc/net/dev | cut -d: -f1 | tr -d ' '",
+            "lo\n",
+        ),
+        ("-i", "sed 1d /proc/sysvipc/shm | wc -l", "0\n"),
+        ("-u", "hostname of-the-talk; hostname", "of-the-talk\n"),
+        ("-C", "grep -v ':/$' /proc/self/cgroup | wc -l", "0\n"),
+    ] {
+        let mut words: Vec<&str> = line.split(' ').collect();
+        words.extend(["/bin/bash", "-c", shown]);
+        let ran = like_unshare(&words);
+        assert_eq!(
+            (ran.code, ran.out.as_str()),
+            (0, wanted),
+            "{line}: {}",
+            ran.err
+        );
+    }
+}
+
+#[test]
+fn statuses_are_those_of_unshare() {
+    for words in [
+        &["-u", "sh", "-c", "exit 7"][..],
+        &["-fp", "sh", "-c", "exit 7"],
+        &["-u", "nosuch"],
+        &["-fu", "nosuch"],
+        &["-fu", "/etc/passwd"],
+        &["--nosuch"],
+        &["--map"],
+        &["--propagation", "nosuch", "true"],
+        &["--monotonic", "5", "true"],
+        &["--setgroups", "allow", "-r", "true"],
+        &["-R", "/nosuch", "true"],
+        &["-w", "/nosuch", "true"],
+        &["-w", "/usr", "pwd"],
+        &["-R", "/", "pwd"],
+        &["-rS", "0", "-G", "0", "id"],
+        &[
+            "-fT",
+            "--boottime",
+            "1000000",
+            "sh",
+            "-c",
+            "cut -c1 /proc/self/timens_offsets | wc -l",
+        ],
+        &[
+            "-rT",
+            "-f",
+            "--monotonic",
+            "77",
+            "--boottime",
+            "-3",
+            "cat",
+            "/proc/self/timens_offsets",
+        ],
+        &[
+            "--map-user",
+            "3",
+            "--map-group",
+            "4",
+            "sh",
+            "-c",
+            "id -u; id -g; cat /proc/self/setgroups",
+        ],
+        &["-c", "cat", "/proc/self/uid_map"],
+        &["-Ur", "--keep-caps", "grep", "CapAmb", "/proc/self/status"],
+        &["-Uc", "grep", "Cap", "/proc/self/status"],
+    ] {
+        like_unshare(words);
+    }
+}
+
+/// Whoever waits sees the signal that ended the command.
+#[test]
+fn a_signal_is_passed_on() {
+    for words in [
+        &["-f", "sh", "-c", "kill -TERM $$"],
+        &["-fp", "sh", "-c", "kill -USR1 $$; kill -KILL $$"],
+    ] {
+        let ours = command("new", words).status().unwrap();
+        let theirs = command("unshare", words).status().unwrap();
+        assert_eq!(ours.signal(), theirs.signal(), "{words:?}");
+    }
+}
+
+#[test]
+fn propagation_is_private_or_what_is_asked_for() {
+    let optional = "grep -m1 ' / / ' /proc/self/mountinfo | cut -d' ' -f7";
+    for mode in ["private", "shared", "slave", "unchanged"] {
+        let words = ["-m", "--propagation", mode, "sh", "-c", optional];
+        let (ours, theirs) = (ran("new", &words), ran("unshare", &words));
+        // Peer groups have numbers, which are new each time.
+        let kind = |text: &str| text.split(':').next().unwrap().trim().to_owned();
+        assert_eq!(
+            (ours.code, kind(&ours.out)),
+            (theirs.code, kind(&theirs.out)),
+            "{mode}"
+        );
+    }
+    let unbindable = ran(
+        "new",
+        &["-m", "--propagation", "unbindable", "sh", "-c", optional],
+    );
+    assert_eq!(unbindable.out, "unbindable\n");
+}
+
+#[test]
+fn ranges_of_ids_are_mapped_and_the_own_one_among_them() {
+    for (options, wanted) in [
+        (
+            &["-r", "--map-users=0:100000:10"][..],
+            "0 0 1\n1 100000 9\n",
+        ),
+        (&["-r", "--map-users=100000,0,10"], "0 0 1\n1 100000 9\n"),
+        (
+            &["--map-users=0:0:1", "--map-users=5:200000:3"],
+            "0 0 1\n5 200000 3\n",
+        ),
+    ] {
+        let mut words = options.to_vec();
+        words.extend(["cat", "/proc/self/uid_map"]);
+        let ran = ran("new", &words);
+        let lines = ran.out.lines().map(|line| {
+            let numbers: Vec<&str> = line.split_whitespace().collect();
+            numbers.join(" ") + "\n"
+        });
+        assert_eq!(
+            lines.collect::<String>(),
+            wanted,
+            "{options:?}: {}",
+            ran.err
+        );
+    }
+    for wrong in ["0:1", "0:1:0", "a:b:c", "0:4294967295:1"] {
+        let ran = ran("new", &["--map-users", wrong, "true"]);
+        assert_eq!(ran.code, 1, "{wrong}");
+        assert_eq!(ran.err.lines().count(), 1, "{}", ran.err);
+    }
+}
+
+#[test]
+fn the_child_dies_with_its_parent() {
+    let mut parent = command(
+        "new",
+        &[
+            "-p",
+            "--kill-child",
+            "--mount-proc",
+            "sh",
+            "-c",
+            "echo up; exec sleep 1000",
+        ],
+    );
+    let mut parent = parent.stdout(Stdio::piped()).spawn().unwrap();
+    let mut line = [0; 3];
+    std::io::Read::read_exact(parent.stdout.as_mut().unwrap(), &mut line).unwrap();
+    let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", parent.id())).unwrap();
+    let child = children.trim().to_owned();
+    parent.kill().unwrap();
+    parent.wait().unwrap();
+    let gone = || {
+        let stat = fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
+        stat.is_empty() || stat.contains(") Z ")
+    };
+    for _ in 0..500 {
+        if gone() {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    panic!("{child} lives");
+}
+
+#[test]
+fn namespaces_are_pinned_to_files_and_entered_by_them() {
+    let place = Place::new();
+    let (uts, pid, net) = (place.path("uts"), place.path("pid"), place.path("net"));
+    // Pins are made in a mount namespace of the test's own, which takes them with it.
+    let script = format!(
+        "set -e; s={STOCKADE}
+         $s ns new --uts={uts} hostname pinned
+         $s ns enter --uts={uts} hostname
+         $s ns new --pid={pid} --net={net} --fork sh -c 'readlink /proc/self/ns/net' >{place}/link
+         $s ns enter --net={net} readlink /proc/self/ns/net | cmp - {place}/link && echo same
+         ! $s ns new --pid={pid} true 2>/dev/null && echo refused
+         umount {uts} {pid} {net}",
+        place = place.0.display()
+    );
+    let ran = ran(
+        "unshare",
+        &["-m", "--propagation", "private", "sh", "-c", &script],
+    );
+    assert_eq!(ran.out, "pinned\nsame\nrefused\n", "{}", ran.err);
+}
+
+/// A process in namespaces of its own, which ends with this.
+struct Sleeper(Child);
+
+impl Sleeper {
+    fn new(options: &[&str]) -> (Self, String) {
+        let mut words = options.to_vec();
+        words.extend([
+            "sh",
+            "-c",
+            "hostname asleep; cd /usr; echo up; exec sleep 1000",
+        ]);
+        let mut command = command("unshare", &words);
+        let mut child = command
+            .stdout(Stdio::piped())
+            .process_group(0)
+            .spawn()
+            .unwrap();
+        let mut line = [0; 3];
+        std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut line).unwrap();
+        let pid = child.id();
+        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
+        let inner = children.trim().to_owned();
+        let target = if inner.is_empty() {
+            pid.to_string()
+        } else {
+            inner
+        };
+        (Self(child), target)
+    }
+}
+
+impl Drop for Sleeper {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn a_process_namespaces_are_entered_as_nsenter_does() {
+    let (_sleeper, target) = Sleeper::new(&["-muinpCr", "-f", "--kill-child", "--mount-proc"]);
+    let t = target.as_str();
+    let namespaces = "cd /proc/self/ns; readlink cgroup ipc mnt net pid user uts";
+    for words in [
+        &["-t", t, "-a", "sh", "-c", namespaces][..],
+        &[
+            "-t",
+            t,
+            "-a",
+            "sh",
+            "-c",
+            "hostname; id -u; id -g; ls -d /proc/1; pwd",
+        ],
+        &["-t", t, "-U", "-u", "hostname"],
+        &["-t", t, "-Uu", "--preserve-credentials", "id", "-u"],
+        &["-t", t, "-m", "-w", "pwd"],
+        &["-t", t, "-m", "-W", "/etc", "pwd"],
+        &["-t", t, "-r", "-w/usr/bin", "pwd"],
+        &["-t", t, "-U", "-S", "0", "-G", "0", "id"],
+        &[
+            "-t",
+            t,
+            "-U",
+            "-p",
+            "--no-fork",
+            "readlink",
+            "/proc/self/ns/pid",
+        ],
+        &["-t", t, "-a", "sh", "-c", "exit 9"],
+        &["-t", t, "-n", "nosuch"],
+        &["-n", "true"],
+        &["--nosuch"],
+        &["-n/nosuch", "true"],
+        &["-n/etc/passwd", "true"],
+        &["pwd"],
+    ] {
+        alike("enter", "nsenter", words);
+    }
+    for wrong in ["0", "-1", "x", "4194305"] {
+        let ran = ran("enter", &["-t", wrong, "-n", "true"]);
+        assert_eq!(ran.code, 1, "{wrong}");
+        assert_eq!(ran.err.lines().count(), 1, "{}", ran.err);
+    }
+}
+
+#[test]
+fn an_ordinary_user_makes_namespaces_as_root_of_a_user_namespace() {
+    let mut outcomes = Vec::new();
+    for program in ["new", "unshare"] {
+        let place = Place::new();
+        // The binary is below a directory that only root can enter.
+        let copy = place.path("stockade");
+        fs::copy(STOCKADE, &copy).unwrap();
+        let id = USER.to_string();
+        let mut words = vec!["--reuid", &id, "--regid", &id, "--clear-groups", "--"];
+        match program {
+            "new" => words.extend([copy.as_str(), "ns", "new"]),
+            other => words.push(other),
+        }
+        words.extend(["-rmpf", "--mount-proc", "sh", "-c"]);
+        words.push(
+            "id -u; echo $$; mount -t tmpfs t /mnt && echo mounted; tr -s ' ' </proc/self/uid_map",
+        );
+        let ran = ran("setpriv", &words);
+        outcomes.push((ran.code, ran.out));
+        assert!(
+            outcomes[0].1.contains("0\n1\nmounted\n"),
+            "{:?} {}",
+            outcomes,
+            ran.err
+        );
+    }
+    assert_eq!(outcomes[0], outcomes[1]);
+}
