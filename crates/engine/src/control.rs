@@ -23,7 +23,7 @@ impl Engine {
     /// `WrongState` when it does not run.
     pub fn kill(&self, id: &str, signal: i32, all: bool) -> Result<()> {
         let dir = self.open_state_dir(id)?;
-        let record = dir.read()?;
+        let record = dir.read_made()?;
         let first = living_first(&record)?;
         let not_running = || Error::new(Kind::WrongState, format!("container not running: {id}"));
         if all {

@@ -95,7 +95,7 @@ impl Engine {
         attend: impl FnOnce(&mut Executed<'_, '_>) -> Result<T>,
     ) -> Result<T> {
         let dir = self.open_state_dir(id)?;
-        let record = dir.read()?;
+        let record = dir.read_made()?;
         let status = self.status(&dir, &record)?;
         if status == Status::Paused && !options.ignore_paused {
             return Err(Error::new(

@@ -4,12 +4,15 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use cgroup::control::Deadline;
+use spec::state::Status;
 use sys::error::OnCall;
 use sys::file;
 use sys::rustix::fs::{
     AtFlags, CWD, FlockOperation, Mode, OFlags, RawDir, flock, fstat, mkdirat, openat, renameat,
     statat, unlinkat,
 };
+use sys::rustix::thread::{Timespec, nanosleep};
 use sys::{AsFd, Errno, OwnedFd};
 
 use crate::Engine;
@@ -21,6 +24,13 @@ const CONFIG: &str = "config.json";
 /// The name of the socket on which `start` says the word.
 pub(crate) const START_SOCKET: &str = "start.sock";
 const LARGEST: usize = 16 << 20;
+/// How long others wait for a container that is being made, in milliseconds.
+const MAKING_MS: u32 = 2_000;
+/// Between two looks at it.
+const MOMENT: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 2_000_000,
+};
 
 /// A container's state directory, open.
 #[derive(Debug)]
@@ -190,6 +200,27 @@ impl StateDir {
             }
             Err(_) => true,
         }
+    }
+
+    /// The record of a container that is made: the payload may run before its maker has written what
+    /// became of it. Nobody waits for longer than [`MAKING_MS`], as a hook of that container may be who asks.
+    pub(crate) fn read_made(&self) -> Result<Record> {
+        let is_made = |record: &Result<Record>| {
+            record
+                .as_ref()
+                .is_ok_and(|record| record.status != Status::Creating)
+        };
+        let mut record = self.read();
+        let deadline = Deadline::after(MAKING_MS);
+        while !is_made(&record) && deadline.left().is_some() {
+            let making = self.is_locked();
+            record = self.read();
+            if !making {
+                break;
+            }
+            let _ = nanosleep(&MOMENT);
+        }
+        record
     }
 
     /// Writes the first record, into a directory that nobody reads yet.

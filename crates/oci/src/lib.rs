@@ -28,6 +28,7 @@ mod update;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use engine::{Error, Kind, Result};
 
@@ -141,6 +142,9 @@ pub(crate) fn listen_fds() -> u32 {
     }
 }
 
+/// The log has the command: one that turns out to need the C library is carried out once more.
+static TOLD: AtomicBool = AtomicBool::new(false);
+
 fn dispatch(
     global: &global::Global<'_>,
     verb: &str,
@@ -151,13 +155,15 @@ fn dispatch(
         return Ok(Success::text(page));
     }
     let library = caller.library();
-    global.log.debug(caller, || {
-        format!(
-            "{verb} {:?}, states in {}",
-            arguments.words_left(),
-            global.engine.state_root
-        )
-    });
+    if !TOLD.swap(true, Ordering::Relaxed) {
+        global.log.debug(caller, || {
+            format!(
+                "{verb} {:?}, states in {}",
+                arguments.words_left(),
+                global.engine.state_root
+            )
+        });
+    }
     match verb {
         "create" => run::create(global, arguments, caller),
         "run" => run::run(global, arguments, caller),

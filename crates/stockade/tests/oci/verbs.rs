@@ -511,10 +511,44 @@ fn errors_go_to_the_log_in_runcs_formats() {
 }
 
 #[test]
+fn a_command_that_takes_the_library_is_logged_once() {
+    let Some(mut bundle) = Bundle::new() else {
+        return;
+    };
+    bundle.sh("sleep 100").detach().ok();
+    let log = bundle.below("log");
+    bundle
+        .call(&["--debug", "--log", &log, "ps", &bundle.id])
+        .ok();
+    let text = std::fs::read_to_string(&log).unwrap();
+    assert_eq!(text.matches("states in").count(), 1, "{text}");
+}
+
+#[test]
 fn names_of_the_keyring_and_the_bundle_may_be_strange() {
     let Some(mut bundle) = Bundle::new() else {
         return;
     };
     bundle.id = "a_B+c.d-9".into();
     assert_eq!(bundle.sh("echo fine").run().ok().out, "fine\n");
+}
+
+#[test]
+fn signals_and_execs_wait_for_a_container_that_is_being_made() {
+    let Some(mut bundle) = Bundle::new() else {
+        return;
+    };
+    let making = bundle.below("making");
+    let script = format!("touch {making}; sleep 0.4");
+    bundle.config["hooks"]["createRuntime"] =
+        json!([{"path": "/bin/sh", "args": ["sh", "-c", script]}]);
+    bundle.sh("sleep 100").write_config();
+    let running = bundle.begin(bundle.command(&["run", &bundle.id]));
+    bundle.wait_until("the hook", || std::fs::exists(&making).unwrap());
+    assert_eq!(bundle.status(), "creating");
+    let outcome = bundle.exec_sh("echo inside").ok();
+    assert_eq!(outcome.out, "inside\n");
+    bundle.call(&["kill", &bundle.id, "KILL"]).ok();
+    assert_eq!(running.wait().code, 137);
+    bundle.assert_nothing_left("run of a container that was waited for");
 }
