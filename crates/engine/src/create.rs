@@ -194,7 +194,7 @@ fn has_poststart(options: &Options<'_>) -> bool {
         .is_some_and(|hooks| !hooks.poststart.is_empty())
 }
 
-fn first_record(options: &Options<'_>) -> Record {
+pub(crate) fn first_record(options: &Options<'_>) -> Record {
     let owned = |text: &Str<'_>| String::from(text.as_str());
     let annotations = options
         .spec
@@ -216,7 +216,7 @@ fn first_record(options: &Options<'_>) -> Record {
 
 impl Engine {
     /// Makes the state directory, after removing what a runtime that was killed left under this name.
-    fn make_or_mend(&self, id: &str) -> Result<StateDir> {
+    pub(crate) fn make_or_mend(&self, id: &str) -> Result<StateDir> {
         match self.make_state_dir(id) {
             Err(error) if error.kind == Kind::Busy => {
                 if !self.mend(id)? {

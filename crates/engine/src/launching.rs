@@ -182,7 +182,26 @@ impl<'p, 'a> Launching<'p, 'a> {
         self.finish_answer().map_err(|error| self.undo(error))
     }
 
-    fn undo(&mut self, error: Error) -> Error {
+    /// Does those steps alone that `which` picks; what they made is undone by [`Launching::undo`].
+    pub(crate) fn carry_out_where(&mut self, which: impl Fn(&HostAct) -> bool) -> Result<()> {
+        let steps = self.prepared.plan.host.iter();
+        for step in steps.filter(|step| which(&step.act)) {
+            self.step(step)?;
+        }
+        Ok(())
+    }
+
+    /// The container's first process is one that somebody else has made.
+    pub(crate) fn take_over(&mut self, pid: u32) -> Result<()> {
+        self.record.pid = pid;
+        if let Some(holder) = self.holder.take() {
+            holder.replace(self.group.as_ref(), pid)?;
+        }
+        Ok(())
+    }
+
+    /// Takes away what was made for a container that cannot be.
+    pub(crate) fn undo(&mut self, error: Error) -> Error {
         let error = self.blame(error);
         if let Some(moved) = self.moved.take() {
             moved.back();

@@ -11,6 +11,7 @@ extern crate std;
 mod child_program;
 mod control;
 mod create;
+mod criu;
 mod delete;
 mod error;
 mod exec;
@@ -39,6 +40,7 @@ mod sub_cgroup;
 mod teardown;
 
 pub use create::{Launched, plan_of, run_or_create, timestamp_now};
+pub use criu::{CgroupsMode, CheckpointOptions, CriuOptions, RestoreOptions, Restored};
 pub use error::{Error, Kind, Result};
 pub use exec::{ExecOptions, Executed};
 pub use options::{Options, Terminal};

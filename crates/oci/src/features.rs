@@ -61,7 +61,10 @@ fn json() -> Vec<u8> {
             "mountExtensions": { "idmap": { "enabled": true } },
             "netDevices": { "enabled": true }
         },
-        "annotations": { "org.stockade.version": env!("CARGO_PKG_VERSION") }
+        "annotations": {
+            "org.stockade.version": env!("CARGO_PKG_VERSION"),
+            "org.opencontainers.runc.checkpoint.enabled": "true"
+        }
     });
     let mut text = serde_json::to_vec_pretty(&document).unwrap_or_default();
     text.push(b'\n');

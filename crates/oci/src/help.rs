@@ -42,12 +42,47 @@ const NO_PIVOT: (&str, &str) = (
 );
 const NO_NEW_KEYRING: (&str, &str) = ("--no-new-keyring", "keep the caller's session keyring");
 
+const IMAGE_PATH: (&str, &str) = (
+    "--image-path DIR",
+    "the directory of the saved files (default: checkpoint)",
+);
+const WORK_PATH: (&str, &str) = ("--work-path DIR", "where criu's log goes (default: --image-path)");
+const TCP_ESTABLISHED: (&str, &str) = ("--tcp-established", "allow open TCP connections");
+const EXT_UNIX_SK: (&str, &str) = ("--ext-unix-sk", "allow Unix sockets that lead outside");
+const SHELL_JOB: (&str, &str) = ("--shell-job", "allow a terminal that is not the container's");
+const FILE_LOCKS: (&str, &str) = ("--file-locks", "allow file locks");
+const MANAGE_CGROUPS: (&str, &str) = (
+    "--manage-cgroups-mode MODE",
+    "soft, full, strict or ignore (default: soft)",
+);
+const EMPTY_NS: (&str, &str) = (
+    "--empty-ns network",
+    "accepted: what is in a network namespace is never saved",
+);
+const AUTO_DEDUP: (&str, &str) = ("--auto-dedup", "drop pages of older images that newer ones have");
+
 const PAGES: &[Page] = &[
     Page {
         verb: "checkpoint",
-        summary: "save a running container's processes (not built yet)",
+        summary: "save a running container's processes, and remove it",
         arguments: "CONTAINER",
-        options: &[],
+        options: &[
+            IMAGE_PATH,
+            WORK_PATH,
+            ("--parent-path DIR", "an earlier --pre-dump's directory, relative to --image-path"),
+            ("--leave-running", "do not end and remove it"),
+            ("--pre-dump", "save memory only; it runs on"),
+            TCP_ESTABLISHED,
+            ("--tcp-skip-in-flight", "leave out TCP connections that are being made"),
+            ("--link-remap", "link files that were unlinked back"),
+            EXT_UNIX_SK,
+            SHELL_JOB,
+            ("--page-server ADDRESS:PORT", "send memory to a page server"),
+            FILE_LOCKS,
+            MANAGE_CGROUPS,
+            EMPTY_NS,
+            AUTO_DEDUP,
+        ],
     },
     Page {
         verb: "create",
@@ -141,9 +176,27 @@ const PAGES: &[Page] = &[
     },
     Page {
         verb: "restore",
-        summary: "make a container of what checkpoint saved (not built yet)",
+        summary: "make a container of what checkpoint saved",
         arguments: "CONTAINER",
-        options: &[],
+        options: &[
+            BUNDLE,
+            IMAGE_PATH,
+            WORK_PATH,
+            CONSOLE_SOCKET,
+            ("--detach, -d", "do not wait for its end"),
+            PID_FILE,
+            TCP_ESTABLISHED,
+            EXT_UNIX_SK,
+            SHELL_JOB,
+            FILE_LOCKS,
+            MANAGE_CGROUPS,
+            EMPTY_NS,
+            AUTO_DEDUP,
+            ("--lsm-profile TYPE:NAME", "another LSM profile"),
+            ("--lsm-mount-context CONTEXT", "another LSM context for mounts"),
+            ("--no-subreaper", "accepted: nothing here adopts the container's orphans"),
+            ("--no-pivot", "accepted: criu makes the root"),
+        ],
     },
     Page {
         verb: "resume",

@@ -12,6 +12,7 @@ extern crate std;
 mod arguments;
 mod bundle;
 mod control;
+mod criu;
 mod events;
 mod exec;
 mod features;
@@ -180,10 +181,8 @@ fn dispatch(
         "exec" => exec::exec(global, arguments, caller),
         "spec" => bundle::write_spec(arguments),
         "features" => features::features(arguments),
-        "checkpoint" | "restore" => Err(Error::new(
-            Kind::Unsupported,
-            format!("{verb}: not supported yet"),
-        )),
+        "checkpoint" => criu::checkpoint(global, arguments),
+        "restore" => criu::restore(global, arguments),
         _ => Err(usage(format!("no such command: {verb}"))),
     }
 }

@@ -14,7 +14,7 @@ use crate::message::timestamp;
 use crate::mounts;
 use crate::options::Options;
 use crate::ttrpc::{Code, Status};
-use crate::wire::Message;
+use wire::Message;
 
 /// What a container that had to be killed ends with.
 const KILLED: u32 = 128 + 9;

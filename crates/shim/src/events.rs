@@ -20,7 +20,7 @@ use sys::{AsFd, OwnedFd, file, launch, socket, time};
 
 use crate::message::{any, timestamp};
 use crate::ttrpc;
-use crate::wire::Message;
+use wire::Message;
 
 const SERVICE: &str = "containerd.services.events.ttrpc.v1.Events";
 /// How many wait at most; then the oldest is lost.

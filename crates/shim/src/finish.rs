@@ -20,7 +20,7 @@ use crate::stdio;
 use crate::task::{Asker, End, Process, Task};
 use crate::terminal::Listener;
 use crate::ttrpc::{Reply, Status};
-use crate::wire::Message;
+use wire::Message;
 
 /// A command of ours that runs, and what it is for.
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use sys::{file, stdio};
 
 use crate::message::any;
 use crate::ttrpc::Status;
-use crate::wire::Message;
+use wire::Message;
 
 const LARGEST_INPUT: usize = 1 << 20;
 

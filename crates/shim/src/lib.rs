@@ -30,7 +30,6 @@ mod stdio;
 mod task;
 mod terminal;
 mod ttrpc;
-mod wire;
 
 use alloc::format;
 use alloc::string::String;

@@ -5,7 +5,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::ttrpc::{Code, Status};
-use crate::wire::{Fields, Malformed, Message, Value};
+use wire::{Fields, Malformed, Message, Value};
 
 /// A request of the task service.
 #[derive(Debug)]

@@ -9,7 +9,7 @@ use sys::file;
 
 use crate::message::Any;
 use crate::ttrpc::{Code, Status};
-use crate::wire::Fields;
+use wire::Fields;
 
 /// What a task was asked to be made with.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -154,7 +154,7 @@ fn refused(what: &str) -> Status {
 mod tests {
     use super::*;
     use crate::message::any;
-    use crate::wire::Message;
+    use wire::Message;
 
     fn parse(type_url: &str, value: &Message) -> Result<Options, Status> {
         Options::parse(&Any::decode(&any(type_url, value).0).unwrap())

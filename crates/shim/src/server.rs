@@ -21,7 +21,7 @@ use crate::log;
 use crate::message::Request;
 use crate::task::{Asker, Task};
 use crate::ttrpc::{self, Code, Reply, Status};
-use crate::wire::Message;
+use wire::Message;
 
 const SERVICES: [&str; 2] = ["containerd.task.v2.Task", "containerd.task.v3.Task"];
 /// How long events and answers may still be on their way when the shim is to end, in milliseconds.

@@ -20,7 +20,7 @@ use crate::stdio;
 use crate::task::{Asker, Process, State, Task};
 use crate::terminal::Listener;
 use crate::ttrpc::{Code, Reply, Status};
-use crate::wire::Message;
+use wire::Message;
 
 /// Stands for the container's name in a command's words.
 const ID: &str = "\0";

@@ -22,7 +22,7 @@ use crate::flags::Flags;
 use crate::message::Any;
 use crate::options::Options;
 use crate::ttrpc::{Code, Status};
-use crate::wire::{Fields, Message};
+use wire::{Fields, Message};
 
 /// Where shims' sockets are, unless containerd says otherwise: short, as a socket's path has to be.
 const SOCKETS: &str = "/run/containerd/s";

@@ -7,7 +7,7 @@ use engine::Engine;
 
 use crate::message::any;
 use crate::ttrpc::{Code, Reply, Status};
-use crate::wire::Message;
+use wire::Message;
 
 /// What "no limit" is to containerd.
 const UNLIMITED: u64 = u64::MAX;

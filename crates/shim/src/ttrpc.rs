@@ -5,7 +5,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::wire::{Fields, Malformed, Message};
+use wire::{Fields, Malformed, Message};
 
 const HEADER: usize = 10;
 /// The protocol's limit of a message's size.

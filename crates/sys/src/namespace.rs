@@ -3,7 +3,8 @@
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{OFlags, stat};
 use rustix::io::Errno;
-use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+use rustix::mount::{MountPropagationFlags, mount_bind_recursive, mount_change};
+use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space, unshare_unsafe};
 
 use crate::error::{OnCall, Result};
 use crate::file;
@@ -96,6 +97,45 @@ impl Drop for NetworkNamespace {
     fn drop(&mut self) {
         let kind = Some(LinkNameSpaceType::Network);
         // It was ours a moment ago; whoever could leave it can come back.
+        let _ = move_into_link_name_space(self.own.as_fd(), kind);
+    }
+}
+
+/// While this lives, this process is in a mount namespace of its own, a copy from which nothing goes back.
+/// Afterwards its working directory is the root.
+#[derive(Debug)]
+pub struct PrivateMounts {
+    own: OwnedFd,
+}
+
+impl PrivateMounts {
+    /// Makes the namespace and enters it.
+    ///
+    /// # Errors
+    /// `EPERM` without rights to.
+    pub fn enter() -> Result<Self> {
+        let own = file::open("/proc/thread-self/ns/mnt", OFlags::RDONLY)?;
+        // SAFETY: only file descriptors that are shared with another thread could be left behind by this
+        // call, and mounts are not among them.
+        unsafe { unshare_unsafe(UnshareFlags::NEWNS) }.on("unshare", "mount namespace")?;
+        let entered = Self { own };
+        let flags = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
+        mount_change("/", flags).on("mount", "/")?;
+        Ok(entered)
+    }
+
+    /// Makes a mount of a directory and of what is mounted in it.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn bind_on_itself(&self, path: &str) -> Result<()> {
+        mount_bind_recursive(path, path).on("mount", path)
+    }
+}
+
+impl Drop for PrivateMounts {
+    fn drop(&mut self) {
+        let kind = Some(LinkNameSpaceType::Mount);
         let _ = move_into_link_name_space(self.own.as_fd(), kind);
     }
 }

@@ -1,16 +1,21 @@
-//! Protocol buffers' wire format, as far as containerd's messages need it
+//! Protocol buffers' wire format, as far as containerd's and criu's messages need it
 //! (<https://protobuf.dev/programming-guides/encoding>).
+#![no_std]
+#![forbid(unsafe_code)]
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
 
 use alloc::string::String;
 use alloc::vec::Vec;
 
 /// Bytes that are no message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Malformed;
+pub struct Malformed;
 
 /// A field's value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Value<'a> {
+pub enum Value<'a> {
     /// A number, of whatever width.
     Number(u64),
     /// A text, bytes, or a message.
@@ -19,13 +24,17 @@ pub(crate) enum Value<'a> {
 
 impl<'a> Value<'a> {
     /// A text.
-    pub(crate) fn text(self) -> Result<String, Malformed> {
+    ///
+    /// # Errors
+    /// When it is a number, no UTF-8, or has a NUL in it.
+    pub fn text(self) -> Result<String, Malformed> {
         let text = core::str::from_utf8(self.bytes()?).map_err(|_| Malformed)?;
         // No name of a file, a container or a process holds one.
         (!text.contains('\0')).then(|| text.into()).ok_or(Malformed)
     }
 
-    pub(crate) fn bytes(self) -> Result<&'a [u8], Malformed> {
+    /// Bytes, or a message.
+    pub fn bytes(self) -> Result<&'a [u8], Malformed> {
         match self {
             Self::Bytes(bytes) => Ok(bytes),
             Self::Number(_) => Err(Malformed),
@@ -33,14 +42,15 @@ impl<'a> Value<'a> {
     }
 
     /// A `uint32`.
-    pub(crate) fn word(self) -> Result<u32, Malformed> {
+    pub fn word(self) -> Result<u32, Malformed> {
         match self {
             Self::Number(number) => u32::try_from(number).map_err(|_| Malformed),
             Self::Bytes(_) => Err(Malformed),
         }
     }
 
-    pub(crate) fn flag(self) -> Result<bool, Malformed> {
+    /// A `bool`.
+    pub fn flag(self) -> Result<bool, Malformed> {
         match self {
             Self::Number(number) => Ok(number != 0),
             Self::Bytes(_) => Err(Malformed),
@@ -50,11 +60,14 @@ impl<'a> Value<'a> {
 
 /// The fields of a message, one after the other.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Fields<'a>(pub(crate) &'a [u8]);
+pub struct Fields<'a>(pub &'a [u8]);
 
 impl<'a> Fields<'a> {
     /// Hands every field to `each`, with its number.
-    pub(crate) fn each(
+    ///
+    /// # Errors
+    /// `each`'s own, and when the bytes are no message.
+    pub fn each(
         mut self,
         mut each: impl FnMut(u64, Value<'a>) -> Result<(), Malformed>,
     ) -> Result<(), Malformed> {
@@ -108,15 +121,16 @@ impl<'a> Fields<'a> {
 
 /// A message that is being written. Fields of their type's zero are left out, as the format wants.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Message(pub(crate) Vec<u8>);
+pub struct Message(pub Vec<u8>);
 
 impl Message {
-    pub(crate) const fn new() -> Self {
+    /// An empty one.
+    pub const fn new() -> Self {
         Self(Vec::new())
     }
 
     /// A number, or a flag.
-    pub(crate) fn number(mut self, field: u8, number: impl Into<u64>) -> Self {
+    pub fn number(mut self, field: u8, number: impl Into<u64>) -> Self {
         let number = number.into();
         if number != 0 {
             self.varint(u64::from(field) << 3);
@@ -125,16 +139,25 @@ impl Message {
         self
     }
 
+    /// A number that is there even when it is zero: a `required` field of proto2.
+    pub fn required(mut self, field: u8, number: impl Into<u64>) -> Self {
+        self.varint(u64::from(field) << 3);
+        self.varint(number.into());
+        self
+    }
+
     /// A field of type `int64`.
-    pub(crate) fn signed(self, field: u8, number: i64) -> Self {
+    pub fn signed(self, field: u8, number: i64) -> Self {
         self.number(field, u64::from_ne_bytes(number.to_ne_bytes()))
     }
 
-    pub(crate) fn text(self, field: u8, text: &str) -> Self {
+    /// A text.
+    pub fn text(self, field: u8, text: &str) -> Self {
         self.bytes(field, text.as_bytes())
     }
 
-    pub(crate) fn bytes(self, field: u8, bytes: &[u8]) -> Self {
+    /// Bytes.
+    pub fn bytes(self, field: u8, bytes: &[u8]) -> Self {
         if bytes.is_empty() {
             return self;
         }
@@ -142,7 +165,7 @@ impl Message {
     }
 
     /// A message, there even when it is empty.
-    pub(crate) fn message(self, field: u8, message: &Self) -> Self {
+    pub fn message(self, field: u8, message: &Self) -> Self {
         self.present(field, &message.0)
     }
 

@@ -1,0 +1,125 @@
+//! What is of the container but comes from outside it.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use spec::{Mount, NamespaceType, Spec};
+use sys::error::OnCall;
+use sys::rustix::fs::{CWD, OFlags, readlinkat, stat};
+use sys::{AsFd, AsRawFd, file, root};
+
+use crate::error::{Error, Kind, Result};
+
+/// A line of `/proc/PID/mountinfo` (proc_pid_mountinfo(5)).
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct MountLine<'t> {
+    /// The mount's number.
+    pub(super) id: &'t str,
+    /// Where it is, as the process sees it.
+    pub(super) at: String,
+    /// Its file system.
+    pub(super) fstype: &'t str,
+}
+
+/// The lines of a mountinfo.
+pub(super) fn mount_lines(text: &str) -> Vec<MountLine<'_>> {
+    text.lines().filter_map(mount_line).collect()
+}
+
+fn mount_line(line: &str) -> Option<MountLine<'_>> {
+    let (before, after) = line.split_once(" - ")?;
+    let mut words = before.split(' ');
+    Some(MountLine {
+        id: words.next()?,
+        at: unescaped(words.nth(3)?),
+        fstype: after.split(' ').next()?,
+    })
+}
+
+/// Spaces, tabs, newlines and backslashes are octal there.
+fn unescaped(text: &str) -> String {
+    let pairs = [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")];
+    pairs
+        .iter()
+        .fold(String::from(text), |text, (from, to)| text.replace(from, to))
+}
+
+/// Where a mount's destination is beneath `root`, as the kernel resolves it. One that is not there is on
+/// another mount, and taken by its words.
+pub(super) fn destination(root: impl AsFd, mount: &Mount<'_>) -> String {
+    let words = format!("/{}", mount.destination.trim_matches('/'));
+    let found = root::open(&root, &words, OFlags::PATH).ok().and_then(|at| {
+        let link = |fd| readlinkat(CWD, format!("/proc/self/fd/{fd}"), Vec::new()).ok();
+        let top = link(root.as_fd().as_raw_fd())?.into_string().ok()?;
+        let path = link(at.as_raw_fd())?.into_string().ok()?;
+        let below = path.strip_prefix(top.trim_end_matches('/'))?;
+        below.starts_with('/').then(|| String::from(below))
+    });
+    found.unwrap_or(words)
+}
+
+/// The bind mounts of a configuration.
+pub(super) fn binds<'s>(spec: &'s Spec<'s>) -> impl Iterator<Item = &'s Mount<'s>> {
+    spec.mounts
+        .iter()
+        .filter(|mount| mount.parsed_options().bind.is_some())
+}
+
+/// Whether this is a mount of cgroups, which are the host's.
+pub(super) fn is_cgroup(fstype: &str) -> bool {
+    matches!(fstype, "cgroup" | "cgroup2")
+}
+
+/// The name of a namespace that was joined, as runc has it.
+pub(super) const fn namespace_key(kind: NamespaceType) -> Option<(&'static str, &'static str)> {
+    match kind {
+        NamespaceType::Network => Some(("net", "extRootNetNS")),
+        NamespaceType::Pid => Some(("pid", "extRootPidNS")),
+        _ => None,
+    }
+}
+
+/// What a container's standard streams are, as criu names them; empty for one that is the container's own.
+pub(super) fn streams(pid: u32, lines: &[MountLine<'_>]) -> Result<[String; 3]> {
+    let mut keys = [const { String::new() }; 3];
+    for (number, key) in keys.iter_mut().enumerate() {
+        let path = format!("/proc/{pid}/fd/{number}");
+        let Ok(link) = readlinkat(CWD, path.as_str(), Vec::new()) else {
+            continue;
+        };
+        let link = String::from_utf8_lossy(link.to_bytes()).into_owned();
+        if link.starts_with("pipe:") {
+            *key = link;
+        } else if link.starts_with('/') && !link.starts_with("/dev/pts/") {
+            let info = file::read_text(&format!("/proc/{pid}/fdinfo/{number}"))?;
+            let id = info.lines().find_map(|line| line.strip_prefix("mnt_id:"));
+            let id = id.map_or("", str::trim);
+            if lines.iter().all(|line| line.id != id) {
+                let inode = stat(path.as_str()).on("stat", &path)?.st_ino;
+                let id: u32 = id.parse().map_err(|_| unreadable(&path))?;
+                *key = format!("file[{id:x}:{inode:x}]");
+            }
+        }
+    }
+    Ok(keys)
+}
+
+fn unreadable(path: &str) -> Error {
+    Error::new(Kind::Bug, format!("{path}: the number of its mount is not told"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mountinfo_is_read() {
+        let text = "73 72 0:38 /a /sys/fs\\040x ro,nosuid master:3 - cgroup2 cgroup2 rw\nnonsense\n";
+        let lines = mount_lines(text);
+        assert_eq!(lines.len(), 1);
+        assert_eq!(lines[0].id, "73");
+        assert_eq!(lines[0].at, "/sys/fs x");
+        assert!(is_cgroup(lines[0].fstype));
+    }
+}
