@@ -55,10 +55,16 @@ impl<'a> Both<'a> {
             // What is in a network namespace is never criu's here, as in runc.
             "empty-ns" => match arguments.value(option)? {
                 "network" => {}
-                other => return Err(usage(format!("--empty-ns: namespace {other:?} is not supported"))),
+                other => {
+                    return Err(usage(format!(
+                        "--empty-ns: namespace {other:?} is not supported"
+                    )));
+                }
             },
             "lazy-pages" if arguments.switch(option)? => {
-                return Err(not_built("--lazy-pages: not supported: pages are restored at once"));
+                return Err(not_built(
+                    "--lazy-pages: not supported: pages are restored at once",
+                ));
             }
             "lazy-pages" => {}
             _ => return Ok(false),
@@ -117,7 +123,9 @@ pub(crate) fn checkpoint(global: &Global<'_>, arguments: &mut Arguments<'_>) -> 
             "link-remap" => link_remap = arguments.switch(option)?,
             "status-fd" => {
                 if arguments.value(option)? != "-1" {
-                    return Err(not_built("--status-fd: not supported: it is for --lazy-pages"));
+                    return Err(not_built(
+                        "--status-fd: not supported: it is for --lazy-pages",
+                    ));
                 }
             }
             _ => return both.take(arguments, option),
@@ -197,7 +205,10 @@ pub(crate) fn restore(global: &Global<'_>, arguments: &mut Arguments<'_>) -> Res
     let path = linux.and_then(|linux| linux.cgroups_path.as_ref());
     options.count_use = path.is_some_and(|path| !path.is_empty());
     options.terminal = console.map_or(Terminal::None, Terminal::Socket);
-    let terminal = spec.process.as_ref().is_some_and(|process| process.terminal);
+    let terminal = spec
+        .process
+        .as_ref()
+        .is_some_and(|process| process.terminal);
     if terminal && console.is_none() {
         return Err(usage(
             "restore: process.terminal is set: --console-socket is needed",

@@ -46,10 +46,16 @@ const IMAGE_PATH: (&str, &str) = (
     "--image-path DIR",
     "the directory of the saved files (default: checkpoint)",
 );
-const WORK_PATH: (&str, &str) = ("--work-path DIR", "where criu's log goes (default: --image-path)");
+const WORK_PATH: (&str, &str) = (
+    "--work-path DIR",
+    "where criu's log goes (default: --image-path)",
+);
 const TCP_ESTABLISHED: (&str, &str) = ("--tcp-established", "allow open TCP connections");
 const EXT_UNIX_SK: (&str, &str) = ("--ext-unix-sk", "allow Unix sockets that lead outside");
-const SHELL_JOB: (&str, &str) = ("--shell-job", "allow a terminal that is not the container's");
+const SHELL_JOB: (&str, &str) = (
+    "--shell-job",
+    "allow a terminal that is not the container's",
+);
 const FILE_LOCKS: (&str, &str) = ("--file-locks", "allow file locks");
 const MANAGE_CGROUPS: (&str, &str) = (
     "--manage-cgroups-mode MODE",
@@ -59,7 +65,10 @@ const EMPTY_NS: (&str, &str) = (
     "--empty-ns network",
     "accepted: what is in a network namespace is never saved",
 );
-const AUTO_DEDUP: (&str, &str) = ("--auto-dedup", "drop pages of older images that newer ones have");
+const AUTO_DEDUP: (&str, &str) = (
+    "--auto-dedup",
+    "drop pages of older images that newer ones have",
+);
 
 const PAGES: &[Page] = &[
     Page {
@@ -69,11 +78,17 @@ const PAGES: &[Page] = &[
         options: &[
             IMAGE_PATH,
             WORK_PATH,
-            ("--parent-path DIR", "an earlier --pre-dump's directory, relative to --image-path"),
+            (
+                "--parent-path DIR",
+                "an earlier --pre-dump's directory, relative to --image-path",
+            ),
             ("--leave-running", "do not end and remove it"),
             ("--pre-dump", "save memory only; it runs on"),
             TCP_ESTABLISHED,
-            ("--tcp-skip-in-flight", "leave out TCP connections that are being made"),
+            (
+                "--tcp-skip-in-flight",
+                "leave out TCP connections that are being made",
+            ),
             ("--link-remap", "link files that were unlinked back"),
             EXT_UNIX_SK,
             SHELL_JOB,
@@ -193,8 +208,14 @@ const PAGES: &[Page] = &[
             EMPTY_NS,
             AUTO_DEDUP,
             ("--lsm-profile TYPE:NAME", "another LSM profile"),
-            ("--lsm-mount-context CONTEXT", "another LSM context for mounts"),
-            ("--no-subreaper", "accepted: nothing here adopts the container's orphans"),
+            (
+                "--lsm-mount-context CONTEXT",
+                "another LSM context for mounts",
+            ),
+            (
+                "--no-subreaper",
+                "accepted: nothing here adopts the container's orphans",
+            ),
             ("--no-pivot", "accepted: criu makes the root"),
         ],
     },

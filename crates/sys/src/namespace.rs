@@ -4,7 +4,7 @@ use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{OFlags, stat};
 use rustix::io::Errno;
 use rustix::mount::{MountPropagationFlags, mount_bind_recursive, mount_change};
-use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space, unshare_unsafe};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use crate::error::{OnCall, Result};
 use crate::file;
@@ -115,9 +115,7 @@ impl PrivateMounts {
     /// `EPERM` without rights to.
     pub fn enter() -> Result<Self> {
         let own = file::open("/proc/thread-self/ns/mnt", OFlags::RDONLY)?;
-        // SAFETY: only file descriptors that are shared with another thread could be left behind by this
-        // call, and mounts are not among them.
-        unsafe { unshare_unsafe(UnshareFlags::NEWNS) }.on("unshare", "mount namespace")?;
+        unshare(libc::CLONE_NEWNS.unsigned_abs())?;
         let entered = Self { own };
         let flags = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
         mount_change("/", flags).on("mount", "/")?;

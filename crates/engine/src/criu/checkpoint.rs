@@ -131,7 +131,9 @@ fn mounts(
         .map(|mount| external::destination(&root, mount))
         .collect();
     for line in lines.iter().filter(|line| line.at != "/") {
-        if external::is_cgroup(line.fstype) || binds.contains(&line.at) || resolved.contains(&line.at)
+        if external::is_cgroup(line.fstype)
+            || binds.contains(&line.at)
+            || resolved.contains(&line.at)
         {
             message = request::mount(message, &line.at, &line.at);
         }
@@ -142,7 +144,8 @@ fn mounts(
 fn write_descriptors(images: &OwnedFd, streams: &[String; 3]) -> Result<()> {
     let json = serde_json::to_vec(streams)
         .map_err(|error| Error::new(Kind::Bug, format!("{DESCRIPTORS}: {error}")))?;
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let flags =
+        OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let made = openat(images, DESCRIPTORS, flags, Mode::from_raw_mode(0o600));
     let made = made.on("open", DESCRIPTORS)?;
     Ok(file::write_all(&made, &json, DESCRIPTORS)?)

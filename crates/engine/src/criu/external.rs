@@ -39,10 +39,15 @@ fn mount_line(line: &str) -> Option<MountLine<'_>> {
 
 /// Spaces, tabs, newlines and backslashes are octal there.
 fn unescaped(text: &str) -> String {
-    let pairs = [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")];
-    pairs
-        .iter()
-        .fold(String::from(text), |text, (from, to)| text.replace(from, to))
+    let pairs = [
+        ("\\040", " "),
+        ("\\011", "\t"),
+        ("\\012", "\n"),
+        ("\\134", "\\"),
+    ];
+    pairs.iter().fold(String::from(text), |text, (from, to)| {
+        text.replace(from, to)
+    })
 }
 
 /// Where a mount's destination is beneath `root`, as the kernel resolves it. One that is not there is on
@@ -106,7 +111,10 @@ pub(super) fn streams(pid: u32, lines: &[MountLine<'_>]) -> Result<[String; 3]> 
 }
 
 fn unreadable(path: &str) -> Error {
-    Error::new(Kind::Bug, format!("{path}: the number of its mount is not told"))
+    Error::new(
+        Kind::Bug,
+        format!("{path}: the number of its mount is not told"),
+    )
 }
 
 #[cfg(test)]
@@ -115,7 +123,8 @@ mod tests {
 
     #[test]
     fn mountinfo_is_read() {
-        let text = "73 72 0:38 /a /sys/fs\\040x ro,nosuid master:3 - cgroup2 cgroup2 rw\nnonsense\n";
+        let text =
+            "73 72 0:38 /a /sys/fs\\040x ro,nosuid master:3 - cgroup2 cgroup2 rw\nnonsense\n";
         let lines = mount_lines(text);
         assert_eq!(lines.len(), 1);
         assert_eq!(lines[0].id, "73");

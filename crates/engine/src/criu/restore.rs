@@ -205,9 +205,8 @@ impl Restoring<'_, '_, '_> {
 
     fn cgroup_mounts(&self, mut message: Message) -> Result<Message> {
         let leaves = self.launching.record.leaves();
-        let is_cgroup = |mount: &&spec::Mount<'_>| {
-            mount.fstype.as_deref().is_some_and(external::is_cgroup)
-        };
+        let is_cgroup =
+            |mount: &&spec::Mount<'_>| mount.fstype.as_deref().is_some_and(external::is_cgroup);
         for mount in self.spec.mounts.iter().filter(is_cgroup) {
             let at = format!("/{}", mount.destination.trim_matches('/'));
             if let [leaf] = &leaves[..]
@@ -269,7 +268,12 @@ fn cgroup_roots(mut message: Message, criu: &CriuOptions<'_>, pid: u32) -> Resul
 
 /// Puts our standard streams where the container had streams from outside.
 fn inherited_streams(mut message: Message, images: &OwnedFd) -> Result<Message> {
-    let file = file::open_at(images, DESCRIPTORS, OFlags::RDONLY | OFlags::NOFOLLOW, DESCRIPTORS);
+    let file = file::open_at(
+        images,
+        DESCRIPTORS,
+        OFlags::RDONLY | OFlags::NOFOLLOW,
+        DESCRIPTORS,
+    );
     let bytes = file::read_all(file?, LARGEST_DESCRIPTORS, DESCRIPTORS)?;
     let keys: Vec<String> = serde_json::from_slice(&bytes)
         .map_err(|error| Error::new(Kind::BadConfig, format!("{DESCRIPTORS}: {error}")))?;

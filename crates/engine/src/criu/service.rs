@@ -71,8 +71,12 @@ impl Service {
     pub(super) fn start(extra: &[BorrowedFd<'_>]) -> Result<Self> {
         let program = program::find()?;
         let (socket, theirs) = socket::pair()?;
-        let mut descriptors: Vec<BorrowedFd<'_>> =
-            vec![stdio::input(), stdio::output(), stdio::error(), theirs.as_fd()];
+        let mut descriptors: Vec<BorrowedFd<'_>> = vec![
+            stdio::input(),
+            stdio::output(),
+            stdio::error(),
+            theirs.as_fd(),
+        ];
         descriptors.extend(extra);
         let environment: Vec<&CStr> = initial::variables();
         let started = spawn(&Spawn {
@@ -116,7 +120,10 @@ impl Service {
         let mut bytes = vec![0u8; LARGEST_ANSWER];
         let message = socket::receive(&self.socket, &mut bytes)?;
         if message.len == 0 {
-            return Err(Error::new(Kind::Unsupported, "criu ended without an answer"));
+            return Err(Error::new(
+                Kind::Unsupported,
+                "criu ended without an answer",
+            ));
         }
         let answer = parse(&bytes[..message.len])
             .map_err(|Malformed| Error::new(Kind::Bug, "criu's answer is no criu_resp"))?;
@@ -184,7 +191,10 @@ impl Drop for Service {
 fn refused(answer: &Answer) -> Error {
     let why = match answer.errno {
         0 => String::from("criu failed"),
-        errno => format!("criu failed: {}", sys::Errno::from_raw_os_error(errno.cast_signed())),
+        errno => format!(
+            "criu failed: {}",
+            sys::Errno::from_raw_os_error(errno.cast_signed())
+        ),
     };
     Error::new(Kind::Unsupported, why)
 }

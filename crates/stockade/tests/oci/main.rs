@@ -5,6 +5,7 @@
     reason = "a test's modules are its own; pub says what they offer one another"
 )]
 
+mod checkpoint;
 mod commands;
 mod configs;
 mod crash;

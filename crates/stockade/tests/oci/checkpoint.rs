@@ -1,0 +1,227 @@
+//! Saving a container's processes and making a container of them again, by a real criu.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use serde_json::json;
+
+use crate::harness::{Bundle, Console, Outcome};
+
+/// The directory of a criu that works on kernels of today: where scripts/setup has put one, or PATH.
+fn criu() -> Option<PathBuf> {
+    let home = std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
+    let own = home.map(|cache| cache.join("stockade-criu"));
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = own
+        .into_iter()
+        .chain(std::env::split_paths(&path))
+        .find(|dir| dir.join("criu").is_file());
+    let version = found.as_ref().and_then(|dir| {
+        let told = Command::new(dir.join("criu")).arg("--version").output();
+        let told = String::from_utf8(told.ok()?.stdout).ok()?;
+        let version = told.lines().next()?.strip_prefix("Version: ")?;
+        version.split('.').next()?.parse::<u32>().ok()
+    });
+    match (found, version) {
+        (Some(dir), Some(4..)) => Some(dir),
+        _ => {
+            eprintln!("skipped: no criu of version 4 or later (scripts/setup brings one)");
+            None
+        }
+    }
+}
+
+/// A bundle, and the words of commands that find criu.
+struct Rig {
+    bundle: Bundle,
+    criu: PathBuf,
+}
+
+impl Rig {
+    fn new() -> Option<Self> {
+        let (criu, bundle) = (criu()?, Bundle::permissive()?);
+        std::fs::create_dir(bundle.below("data")).expect("a directory");
+        Some(Self { bundle, criu })
+    }
+
+    /// A payload that counts, in a file outside, from 1 on.
+    fn counts(&mut self) {
+        let data = self.bundle.below("data");
+        self.bundle.mount("bind", &data, "/data", &["rbind", "rw"]);
+        self.bundle
+            .sh("i=0; while :; do i=$((i+1)); echo $i > /data/n; sleep 0.05; done");
+    }
+
+    #[track_caller]
+    fn call(&self, words: &[&str]) -> Outcome {
+        let mut command = self.bundle.command(words);
+        let path = std::env::var("PATH").unwrap_or_default();
+        command.env("PATH", format!("{}:{path}", self.criu.display()));
+        self.bundle.finish(command)
+    }
+
+    #[track_caller]
+    fn checkpoint(&self, options: &[&str]) -> Outcome {
+        let words = ["checkpoint", "--image-path", "images"];
+        self.call(&[&words[..], options, &[&self.bundle.id]].concat())
+    }
+
+    #[track_caller]
+    fn restore(&self, options: &[&str]) -> Outcome {
+        let words = ["restore", "--detach", "--image-path", "images"];
+        self.call(&[&words[..], options, &[&self.bundle.id]].concat())
+    }
+
+    fn number(&self) -> u64 {
+        let text = std::fs::read_to_string(self.bundle.below("data/n")).unwrap_or_default();
+        text.trim().parse().unwrap_or(0)
+    }
+
+    #[track_caller]
+    fn counts_on_from(&self, from: u64) {
+        self.bundle
+            .wait_until("it counts on", || self.number() > from + 3);
+    }
+
+    #[track_caller]
+    fn end(self) {
+        self.bundle
+            .call(&["delete", "--force", &self.bundle.id])
+            .ok();
+        self.bundle.assert_nothing_left("delete");
+    }
+}
+
+#[test]
+fn a_container_goes_on_where_it_was() {
+    let Some(mut rig) = Rig::new() else { return };
+    rig.counts();
+    rig.bundle.config["linux"]["resources"]["memory"] = json!({"limit": 50_000_000});
+    rig.bundle.detach().ok();
+    rig.counts_on_from(3);
+    rig.checkpoint(&[]).ok();
+    rig.bundle.verb("state").fails("container does not exist");
+    rig.bundle.assert_nothing_left("checkpoint");
+    let saved = rig.number();
+
+    let pid_file = rig.bundle.below("restored.pid");
+    rig.restore(&["--pid-file", &pid_file]).ok();
+    assert_eq!(rig.bundle.status(), "running");
+    let pid = std::fs::read_to_string(&pid_file).expect("a pid file");
+    assert_eq!(pid, rig.bundle.pid().to_string());
+    rig.counts_on_from(saved);
+    assert!(rig.number() < saved + 1000, "it began anew");
+    let limit = rig.bundle.exec_sh("cat /proc/self/cgroup").ok();
+    assert!(limit.out.contains(&rig.bundle.cgroup()), "{}", limit.out);
+    rig.bundle.call(&["kill", &rig.bundle.id, "KILL"]).ok();
+    rig.bundle.wait_for("stopped");
+    rig.bundle.verb("delete").ok();
+    rig.bundle.assert_nothing_left("delete");
+}
+
+#[test]
+fn what_is_saved_may_run_on() {
+    let Some(mut rig) = Rig::new() else { return };
+    rig.counts();
+    rig.bundle.detach().ok();
+    let pid = rig.bundle.pid();
+    rig.checkpoint(&["--leave-running"]).ok();
+    assert_eq!(rig.bundle.status(), "running");
+    assert_eq!(rig.bundle.pid(), pid);
+    rig.counts_on_from(rig.number());
+    rig.end();
+}
+
+#[test]
+fn memory_may_be_saved_first() {
+    let Some(mut rig) = Rig::new() else { return };
+    let mut asked = Command::new(rig.criu.join("criu"));
+    let tracked = asked
+        .args(["check", "--feature", "mem_dirty_track"])
+        .output();
+    let tracked = tracked.expect("criu").status.success();
+    rig.counts();
+    rig.bundle.detach().ok();
+    let words = ["checkpoint", "--pre-dump", "--image-path", "first"];
+    let pre_dump = rig.call(&[&words[..], &[&rig.bundle.id]].concat());
+    if !tracked {
+        pre_dump.fails("Tracking memory is not available");
+        assert_eq!(rig.bundle.status(), "running");
+        eprintln!("skipped: this kernel does not track which memory was written");
+        return rig.end();
+    }
+    pre_dump.ok();
+    assert_eq!(rig.bundle.status(), "running");
+    rig.checkpoint(&["--parent-path", &rig.bundle.below("first")])
+        .fails("--parent-path must be relative");
+    rig.checkpoint(&["--parent-path", "../nowhere"])
+        .fails("invalid --parent-path");
+    rig.checkpoint(&["--parent-path", "../first"]).ok();
+    assert!(rig.bundle.dir.join("images/parent").exists());
+    let saved = rig.number();
+    rig.restore(&[]).ok();
+    rig.counts_on_from(saved);
+    rig.end();
+}
+
+#[test]
+fn a_terminal_comes_back() {
+    let Some(mut rig) = Rig::new() else { return };
+    rig.counts();
+    rig.bundle.config["process"]["terminal"] = json!(true);
+    rig.bundle.write_config();
+    let path = rig.bundle.below("console");
+    let console = Console::listen(&path);
+    rig.bundle
+        .call(&["run", "-d", "--console-socket", &path, &rig.bundle.id])
+        .ok();
+    let (first, _) = console.take();
+    assert!(first.is_some());
+    rig.counts_on_from(0);
+    rig.checkpoint(&[]).ok();
+    let saved = rig.number();
+    rig.restore(&[]).fails("--console-socket is needed");
+    rig.restore(&["--console-socket", &path]).ok();
+    let (second, _) = console.take();
+    assert!(second.is_some(), "the terminal's master");
+    rig.counts_on_from(saved);
+    rig.end();
+}
+
+#[test]
+fn what_cannot_be_leaves_nothing() {
+    let Some(mut rig) = Rig::new() else { return };
+    rig.counts();
+    rig.bundle.create().ok();
+    rig.checkpoint(&[])
+        .fails("Container cannot be checkpointed in created state");
+    rig.checkpoint(&["--lazy-pages"])
+        .fails("--lazy-pages: not supported");
+    rig.checkpoint(&["--manage-cgroups-mode", "hard"])
+        .fails("none of soft, full, strict, ignore");
+    rig.bundle.call(&["delete", "--force", &rig.bundle.id]).ok();
+    rig.restore(&[]).fails("images");
+    rig.bundle.assert_nothing_left("restore of nothing");
+    std::fs::create_dir(rig.bundle.below("images")).expect("a directory");
+    std::fs::write(rig.bundle.below("images/descriptors.json"), "[]").expect("a file");
+    rig.restore(&[]).fails("images/restore.log");
+    rig.bundle
+        .assert_nothing_left("restore of an empty directory");
+}
+
+#[test]
+fn without_criu_it_is_said() {
+    let Some(mut bundle) = Bundle::new() else {
+        return;
+    };
+    bundle.sh("sleep 100");
+    bundle.detach().ok();
+    let mut command = bundle.command(&["checkpoint", &bundle.id]);
+    command.env("PATH", "/nonexistent");
+    bundle
+        .finish(command)
+        .fails("criu: no such program in PATH");
+    assert_eq!(bundle.status(), "running");
+    bundle.call(&["delete", "--force", &bundle.id]).ok();
+    bundle.assert_nothing_left("delete");
+}
