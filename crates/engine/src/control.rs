@@ -138,6 +138,10 @@ fn merge<'a>(resources: &mut Resources<'a>, changes: &Resources<'a>) {
         take(&given.limit, &mut memory.limit);
         take(&given.reservation, &mut memory.reservation);
         take(&given.swap, &mut memory.swap);
+        // Memory without a limit has no place under one of memory and swap together.
+        if given.limit == Some(-1) && given.swap.is_none() && memory.swap.is_some() {
+            memory.swap = Some(-1);
+        }
         take(&given.swappiness, &mut memory.swappiness);
         take(&given.disable_oom_killer, &mut memory.disable_oom_killer);
         take(&given.check_before_update, &mut memory.check_before_update);
@@ -153,6 +157,10 @@ fn merge<'a>(resources: &mut Resources<'a>, changes: &Resources<'a>) {
         take(&given.cpus, &mut cpu.cpus);
         take(&given.mems, &mut cpu.mems);
         take(&given.idle, &mut cpu.idle);
+        // The kernel keeps no weight for an idle cgroup, and refuses one.
+        if cpu.idle == Some(1) && given.shares.is_none() {
+            cpu.shares = None;
+        }
     }
     take(&changes.pids, &mut resources.pids);
     take(&changes.block_io, &mut resources.block_io);

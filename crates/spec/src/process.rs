@@ -281,7 +281,8 @@ impl SchedulerFlag {
 pub struct IoPriority {
     /// The class.
     pub class: IoClass,
-    /// The level within the class, 0 (highest) to 7.
+    /// The level within the class, 0 (highest) to 7. The idle class has none.
+    #[serde(default)]
     pub priority: i32,
 }
 

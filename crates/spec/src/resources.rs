@@ -268,7 +268,7 @@ pub struct Cpu<'a> {
 /// `linux.resources.pids`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pids {
-    /// The number of tasks; -1, or absent, is no limit.
+    /// The number of tasks; -1, 0 or absent is no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<i64>,
 }

@@ -25,6 +25,7 @@ impl<'r> Lowering<'r, '_, '_> {
         };
         let home = self.home(Controller::Pids, PIDS)?;
         let value = match u64::try_from(limit) {
+            // 0 is what older clients write for no limit.
             Ok(0) | Err(_) => "max".into(),
             Ok(n) => decimal(n),
         };

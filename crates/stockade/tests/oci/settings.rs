@@ -370,3 +370,30 @@ fn features_are_those_that_are_built() {
         assert!(options.contains(&json!(option)), "{option}");
     }
 }
+
+#[test]
+fn updated_limits_make_room_for_one_another() {
+    let Some(mut bundle) = Bundle::new() else {
+        return;
+    };
+    bundle.config["linux"]["resources"]["memory"] = json!({"limit": 32 << 20, "swap": 64 << 20});
+    bundle.config["linux"]["resources"]["cpu"] = json!({"shares": 100});
+    bundle.sh("exec sleep 100").detach().ok();
+    let update = |words: &[&str]| {
+        let mut all = vec!["update"];
+        all.extend(words);
+        all.push(&bundle.id);
+        bundle.call(&all).ok()
+    };
+    update(&["--memory", "-1"]);
+    if !unified() {
+        let limit = bundle.cgroup_file("memory", "memory.memsw.limit_in_bytes");
+        assert!(limit.trim().parse::<u64>().unwrap() > 1 << 60, "{limit}");
+    }
+    for idle in ["1", "0", "1"] {
+        update(&["--cpu-idle", idle]);
+        assert_eq!(bundle.cgroup_file("cpu", "cpu.idle").trim(), idle);
+    }
+    update(&["--cpu-period", "10000"]);
+    assert_eq!(bundle.cgroup_file("cpu", "cpu.idle").trim(), "1");
+}
