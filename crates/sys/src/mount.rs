@@ -3,7 +3,7 @@
 use rustix::fd::{AsFd, AsRawFd, OwnedFd};
 use rustix::fs::CWD;
 use rustix::io::Errno;
-use rustix::mount::{OpenTreeFlags, open_tree};
+use rustix::mount::{MoveMountFlags, OpenTreeFlags, move_mount, open_tree};
 
 use crate::error::{Error, OnCall, Result};
 use crate::syscall;
@@ -20,6 +20,15 @@ pub fn detached(path: &str, recursive: bool) -> Result<OwnedFd> {
         how |= OpenTreeFlags::AT_RECURSIVE;
     }
     open_tree(CWD, path, how).on("open_tree", path)
+}
+
+/// Attaches a detached copy on `target` (`move_mount(2)`); `path` is for the message.
+///
+/// # Errors
+/// The kernel's.
+pub fn attach(tree: impl AsFd, target: impl AsFd, path: &str) -> Result<()> {
+    let both = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+    move_mount(tree, c"", target, c"", both).on("move_mount", path)
 }
 
 /// Makes the mounts of a detached copy slaves of those that they were copied from: what is mounted there

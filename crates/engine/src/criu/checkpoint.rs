@@ -41,6 +41,7 @@ impl Engine {
         }
         let config = dir.read_config()?;
         let spec = Spec::parse(&config)?;
+        external::refuse_criu_config(&spec)?;
         dump(&record, &spec, options)?;
         if options.leave_running || options.pre_dump {
             return Ok(());

@@ -10,6 +10,7 @@ use sys::rustix::fs::{CWD, OFlags, readlinkat, stat};
 use sys::{AsFd, AsRawFd, file, root};
 
 use crate::error::{Error, Kind, Result};
+use crate::record::Record;
 
 /// A line of `/proc/PID/mountinfo` (proc_pid_mountinfo(5)).
 #[derive(Debug, PartialEq, Eq)]
@@ -69,6 +70,30 @@ pub(super) fn binds<'s>(spec: &'s Spec<'s>) -> impl Iterator<Item = &'s Mount<'s
     spec.mounts
         .iter()
         .filter(|mount| mount.parsed_options().bind.is_some())
+}
+
+/// Where a bind mount's source is on this host.
+pub(super) fn source(record: &Record, mount: &Mount<'_>) -> String {
+    let source = mount.source.as_deref().unwrap_or("");
+    if source.starts_with('/') {
+        return String::from(source);
+    }
+    format!("{}/{source}", record.bundle)
+}
+
+/// Refuses the annotation by which runc has criu read a file of options, programs to execute among them:
+/// clients take annotations over from images, and those are nobody's to trust.
+pub(super) fn refuse_criu_config(spec: &Spec<'_>) -> Result<()> {
+    let named = spec
+        .annotations
+        .iter()
+        .any(|(key, file)| key.as_str() == "org.criu.config" && !file.is_empty());
+    if !named {
+        return Ok(());
+    }
+    let message =
+        "config.json: annotations: org.criu.config is not followed: an image may have set it";
+    Err(Error::new(Kind::Unsupported, message).hint("criu itself reads /etc/criu/default.conf"))
 }
 
 /// Whether this is a mount of cgroups, which are the host's.

@@ -7,6 +7,7 @@
 
 mod checkpoint;
 mod external;
+mod mountpoints;
 mod program;
 mod request;
 mod restore;

@@ -5,18 +5,18 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use plan::{Act, HookKind, HostAct};
-use spec::Spec;
 use spec::state::Status;
+use spec::{Namespace, NamespaceType, Spec};
 use sys::namespace::PrivateMounts;
 use sys::process::{self, Ended};
-use sys::rustix::fs::OFlags;
+use sys::rustix::fs::{OFlags, stat};
 use sys::rustix::process::{Pid, Signal};
 use sys::{AsFd, BorrowedFd, OwnedFd, file};
 use wire::Message;
 
 use super::checkpoint::{DESCRIPTORS, made_directory};
 use super::service::{FIRST_EXTRA, Notice, Service, directory, kind, with_log};
-use super::{CgroupsMode, CriuOptions, RestoreOptions, external, request};
+use super::{CgroupsMode, CriuOptions, RestoreOptions, external, mountpoints, request};
 use crate::create::first_record;
 use crate::error::{Error, Kind, Result};
 use crate::hooks::{self, Inside};
@@ -73,6 +73,7 @@ impl Engine {
         criu: &RestoreOptions<'_>,
     ) -> Result<Restored<'a>> {
         directory(criu.criu.images)?;
+        external::refuse_criu_config(options.spec)?;
         self.with_plan(options, Act::Create, Cgroups::All, |prepared| {
             let dir = self.make_or_mend(options.id)?;
             let mut launching = Launching::new(prepared, dir, first_record(options));
@@ -113,6 +114,7 @@ impl Restoring<'_, '_, '_> {
                     | HostAct::DevicePolicy { .. }
             )
         })?;
+        mountpoints::make(&self.launching.record, self.spec)?;
         // criu wants a mount for a root. It goes with the namespace, however this ends.
         let mounts = PrivateMounts::enter()?;
         mounts.bind_on_itself(&self.launching.record.rootfs)?;
@@ -184,19 +186,31 @@ impl Restoring<'_, '_, '_> {
         self.pidfd = Some(pidfd.ok_or_else(gone)?);
         self.launching.take_over(pid)?;
         self.launching
-            .carry_out_where(|act| matches!(act, HostAct::PidFile { .. } | HostAct::Commit))
+            .carry_out_where(|act| matches!(act, HostAct::PidFile { .. } | HostAct::Commit))?;
+        self.tell_of_time(pid)
+    }
+
+    /// criu keeps its clocks going by a time namespace, whether there was one or not. What `exec` starts has
+    /// to be in it, too, or could not be saved the next time.
+    fn tell_of_time(&self, pid: u32) -> Result<()> {
+        let time = |pid: &str| stat(format!("/proc/{pid}/ns/time").as_str()).map(|at| at.st_ino);
+        let (Ok(own), Ok(theirs)) = (time("self"), time(&format!("{pid}"))) else {
+            return Ok(());
+        };
+        let mut spec = Spec::parse(self.launching.prepared.options.config)?;
+        let linux = spec.linux.get_or_insert_default();
+        if own == theirs || linux.namespace(NamespaceType::Time).is_some() {
+            return Ok(());
+        }
+        linux.namespaces.push(Namespace::new(NamespaceType::Time));
+        self.launching.dir.replace_config(&spec.to_json())
     }
 
     /// Where the mounts that come from the host are on this host.
     fn mounts(&self, mut message: Message) -> Result<Message> {
         let root = directory(&self.launching.record.rootfs)?;
         for mount in external::binds(self.spec) {
-            let source = mount.source.as_deref().unwrap_or("");
-            let source = if source.starts_with('/') {
-                String::from(source)
-            } else {
-                format!("{}/{source}", self.launching.record.bundle)
-            };
+            let source = external::source(&self.launching.record, mount);
             let at = external::destination(&root, mount);
             message = request::mount(message, &at, &source);
         }

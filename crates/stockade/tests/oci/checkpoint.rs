@@ -136,6 +136,8 @@ fn what_is_saved_may_run_on() {
 fn memory_may_be_saved_first() {
     let Some(mut rig) = Rig::new() else { return };
     let mut asked = Command::new(rig.criu.join("criu"));
+    // A host's configuration may have it write a log where it is.
+    asked.current_dir(&rig.bundle.dir);
     let tracked = asked
         .args(["check", "--feature", "mem_dirty_track"])
         .output();
@@ -224,4 +226,52 @@ fn without_criu_it_is_said() {
     assert_eq!(bundle.status(), "running");
     bundle.call(&["delete", "--force", &bundle.id]).ok();
     bundle.assert_nothing_left("delete");
+}
+
+#[test]
+fn what_exec_started_comes_back_again_and_again() {
+    let Some(mut rig) = Rig::new() else { return };
+    rig.counts();
+    rig.bundle.detach().ok();
+    for round in 0..2 {
+        rig.checkpoint(&[]).ok();
+        rig.restore(&[]).ok();
+        let found = rig.bundle.exec_sh("ps | grep -c '[s]leep 10[0-9]'");
+        assert_eq!(found.out.trim(), round.to_string(), "{found:?}");
+        let script = "setsid sleep 100 </dev/null >/dev/null 2>&1 &";
+        rig.bundle.exec_sh(script).ok();
+    }
+    rig.end();
+}
+
+#[test]
+fn what_mounts_stand_on_is_made_again() {
+    let Some(mut rig) = Rig::new() else { return };
+    rig.counts();
+    let inner = rig.bundle.below("inner");
+    std::fs::create_dir(&inner).expect("a directory");
+    std::fs::write(rig.bundle.below("file"), "told\n").expect("a file");
+    rig.bundle
+        .mount("bind", &inner, "/data/for/nested", &["bind", "rw"])
+        .mount("bind", "file", "/data/one", &["bind", "ro"]);
+    rig.bundle.detach().ok();
+    rig.checkpoint(&[]).ok();
+    let saved = rig.number();
+    std::fs::remove_dir_all(rig.bundle.below("data/for")).expect("it goes");
+    std::fs::remove_file(rig.bundle.below("data/one")).expect("it goes");
+    rig.restore(&[]).ok();
+    rig.counts_on_from(saved);
+    assert_eq!(rig.bundle.exec_sh("cat /data/one").ok().out, "told\n");
+    rig.end();
+}
+
+#[test]
+fn a_configuration_of_criu_is_not_taken_from_annotations() {
+    let Some(mut rig) = Rig::new() else { return };
+    rig.counts();
+    rig.bundle.config["annotations"] = json!({"org.criu.config": "/tmp/anything"});
+    rig.bundle.detach().ok();
+    rig.checkpoint(&[]).fails("org.criu.config is not followed");
+    assert_eq!(rig.bundle.status(), "running");
+    rig.end();
 }
