@@ -102,10 +102,10 @@ impl Drop for NetworkNamespace {
 }
 
 /// While this lives, this process is in a mount namespace of its own, a copy from which nothing goes back.
-/// Afterwards its working directory is the root.
 #[derive(Debug)]
 pub struct PrivateMounts {
     own: OwnedFd,
+    directory: OwnedFd,
 }
 
 impl PrivateMounts {
@@ -115,8 +115,9 @@ impl PrivateMounts {
     /// `EPERM` without rights to.
     pub fn enter() -> Result<Self> {
         let own = file::open("/proc/thread-self/ns/mnt", OFlags::RDONLY)?;
+        let directory = file::open(".", OFlags::PATH | OFlags::DIRECTORY)?;
         unshare(libc::CLONE_NEWNS.unsigned_abs())?;
-        let entered = Self { own };
+        let entered = Self { own, directory };
         let flags = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
         mount_change("/", flags).on("mount", "/")?;
         Ok(entered)
@@ -135,5 +136,7 @@ impl Drop for PrivateMounts {
     fn drop(&mut self) {
         let kind = Some(LinkNameSpaceType::Mount);
         let _ = move_into_link_name_space(self.own.as_fd(), kind);
+        // setns(2) has left us in the namespace's root.
+        let _ = rustix::process::fchdir(&self.directory);
     }
 }

@@ -105,7 +105,7 @@ fn a_container_goes_on_where_it_was() {
     let saved = rig.number();
 
     let pid_file = rig.bundle.below("restored.pid");
-    rig.restore(&["--pid-file", &pid_file]).ok();
+    rig.restore(&["--pid-file", "restored.pid"]).ok();
     assert_eq!(rig.bundle.status(), "running");
     let pid = std::fs::read_to_string(&pid_file).expect("a pid file");
     assert_eq!(pid, rig.bundle.pid().to_string());
