@@ -7,7 +7,8 @@ use alloc::vec::Vec;
 use plan::{Act, HookKind, HostAct};
 use spec::state::Status;
 use spec::{Namespace, NamespaceType, Spec};
-use sys::namespace::PrivateMounts;
+use sys::namespace::{NetworkNamespace, PrivateMounts};
+use sys::netlink::Route;
 use sys::process::{self, Ended};
 use sys::rustix::fs::{OFlags, stat};
 use sys::rustix::process::{Pid, Signal};
@@ -74,6 +75,7 @@ impl Engine {
     ) -> Result<Restored<'a>> {
         directory(criu.criu.images)?;
         external::refuse_criu_config(options.spec)?;
+        refuse_devices(options.spec)?;
         self.with_plan(options, Act::Create, Cgroups::All, |prepared| {
             let dir = self.make_or_mend(options.id)?;
             let mut launching = Launching::new(prepared, dir, first_record(options));
@@ -162,6 +164,7 @@ impl Restoring<'_, '_, '_> {
         match notice.script {
             "setup-namespaces" => {
                 self.launching.record.pid = notice.pid;
+                self.network(notice.pid)?;
                 let state = hooks::state(&self.launching.record, Status::Creating);
                 for kind in [HookKind::Prestart, HookKind::CreateRuntime] {
                     hooks::run_all(kind, self.spec, &state, Inside::default())?;
@@ -176,6 +179,19 @@ impl Restoring<'_, '_, '_> {
             "post-restore" => self.restored(notice.pid),
             _ => Ok(()),
         }
+    }
+
+    /// A network namespace comes back empty. What listened on its loopback interface is to find it up.
+    fn network(&self, pid: u32) -> Result<()> {
+        let linux = self.spec.linux.as_ref();
+        let own = linux.and_then(|linux| linux.namespace(NamespaceType::Network));
+        if own.is_none_or(|own| own.path.is_some()) {
+            return Ok(());
+        }
+        let namespace = file::open(&process::namespace_path(pid, "net"), OFlags::RDONLY)?;
+        let _inside = NetworkNamespace::enter(&namespace)?;
+        let route = Route::open()?;
+        Ok(route.set_up(route.link("lo")?, true)?)
     }
 
     /// The processes are there, and do not run yet.
@@ -236,6 +252,20 @@ impl Restoring<'_, '_, '_> {
         }
         Ok(message)
     }
+}
+
+/// Devices that moved into a namespace that is gone are not moved again.
+fn refuse_devices(spec: &Spec<'_>) -> Result<()> {
+    let Some(linux) = spec.linux.as_ref() else {
+        return Ok(());
+    };
+    let network = linux.namespace(NamespaceType::Network);
+    if linux.net_devices.is_empty() || network.is_some_and(|network| network.path.is_some()) {
+        return Ok(());
+    }
+    let message =
+        "restore: config.json: linux.netDevices: not supported but in a namespace by its path";
+    Err(Error::new(Kind::Unsupported, message))
 }
 
 /// The namespaces that a container joins, open, with what criu knows them by.

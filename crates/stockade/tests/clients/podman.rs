@@ -184,3 +184,35 @@ fn podman_has_pods_and_builds() {
     assert_eq!(podman("ps --all --quiet"), "");
     assert_eq!(rig.states("/run/stockade"), "");
 }
+
+#[test]
+fn podman_saves_and_restores() {
+    let Some(rig) = podman() else { return };
+    let criu = std::env::var("HOME").map(|home| format!("{home}/.cache/stockade-criu"));
+    let Some(criu) = criu
+        .ok()
+        .filter(|dir| std::path::Path::new(dir).join("criu").is_file())
+    else {
+        eprintln!("skipped: no criu of version 4 or later (scripts/setup brings one)");
+        return;
+    };
+    // Podman and conmon look where a host has it.
+    let with_criu = |words: &str| {
+        let bound = format!(
+            "mount -t tmpfs bin /usr/local/sbin && ln -s {criu}/criu /usr/local/sbin/criu; \
+             export PATH=/usr/local/sbin:$PATH; {}",
+            podman_(words)
+        );
+        rig.ok(&bound)
+    };
+    let script = "i=0; while :; do i=$((i+1)); echo $i; sleep .1; done";
+    with_criu(&format!("run -d --name saved $IMAGE sh -c '{script}'"));
+    with_criu("container checkpoint --export $DIR/saved.tar saved");
+    with_criu("container restore saved");
+    assert_eq!(
+        rig.ok(&podman_("inspect --format '{{.State.Status}}' saved")),
+        "running"
+    );
+    assert_eq!(rig.ok(&podman_("exec saved echo hello")), "hello");
+    rig.ok(&podman_("rm --force --time 0 saved"));
+}
