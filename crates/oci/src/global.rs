@@ -108,7 +108,7 @@ pub(crate) fn version(program: &str) -> String {
         "runc" | "crun" => (program, format!("stockade: {version}\n")),
         _ => ("stockade", String::new()),
     };
-    let commit = option_env!("STOCKADE_COMMIT").unwrap_or("unknown");
+    let commit = option_env!("STOCKADE_COMMIT").unwrap_or(version);
     let spec = spec::state::OCI_VERSION;
     format!("{name} version {version}\ncommit: {commit}\nspec: {spec}\n{own}")
 }

@@ -429,6 +429,10 @@ impl<'a> Order<'a, '_> {
             );
         }
         for (index, path) in linux.masked_paths.iter().enumerate() {
+            // Named twice, it is hidden by the first.
+            if linux.masked_paths[..index].contains(path) {
+                continue;
+            }
             let origin = Origin::Config(Place::item("linux.maskedPaths", index));
             self.child(
                 origin,

@@ -635,3 +635,13 @@ fn a_tmpfs_is_as_open_as_what_it_covers() {
         .out;
     assert!(out.starts_with("700\n"), "{out}");
 }
+
+#[test]
+fn a_path_that_is_masked_twice_has_one_mount() {
+    let Some(mut bundle) = Bundle::new() else {
+        return;
+    };
+    bundle.config["linux"]["maskedPaths"] = json!(["/sys/firmware", "/proc/acpi", "/sys/firmware"]);
+    bundle.sh("grep -c ' /sys/firmware ' /proc/self/mountinfo");
+    assert_eq!(bundle.run().ok().out, "1\n");
+}
