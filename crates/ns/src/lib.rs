@@ -16,6 +16,7 @@ pub mod enter;
 pub mod error;
 pub mod execute;
 pub mod kind;
+pub mod list;
 pub mod maps;
 pub mod new;
 pub mod options;

@@ -413,3 +413,136 @@ fn an_ordinary_user_makes_namespaces_as_root_of_a_user_namespace() {
     }
     assert_eq!(outcomes[0], outcomes[1]);
 }
+
+/// What lsns tells of the namespaces of `target`: number, kind, processes, first process.
+fn lines_of_lsns(target: &str) -> Vec<String> {
+    let ran = ran("lsns", &["-n", "-o", "NS,TYPE,NPROCS,PID", "-p", target]);
+    let line = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut lines: Vec<String> = ran.out.lines().map(line).collect();
+    lines.sort();
+    lines
+}
+
+fn lines_of_ours(options: &[&str]) -> Vec<String> {
+    let mut words = vec![
+        "ns",
+        "ls",
+        "--format",
+        "{{.ID}} {{.Type}} {{.Processes}} {{.PID}}",
+    ];
+    words.extend(options);
+    let ran = ran(STOCKADE, &words);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let mut lines: Vec<String> = ran.out.lines().map(str::to_owned).collect();
+    lines.sort();
+    lines
+}
+
+/// The number of a process's namespace.
+fn id_of(pid: &str, kind: &str) -> String {
+    let link = fs::read_link(format!("/proc/{pid}/ns/{kind}")).unwrap();
+    let link = link.to_str().unwrap();
+    link.trim_start_matches(|c: char| !c.is_ascii_digit())
+        .trim_end_matches(']')
+        .to_owned()
+}
+
+#[test]
+fn the_list_agrees_with_lsns() {
+    // All kinds are new, so that nobody else comes and goes in them.
+    let options = ["-muinpCUrTf", "--kill-child", "--mount-proc"];
+    let (_sleeper, target) = Sleeper::new(&options);
+    let theirs = lines_of_lsns(&target);
+    assert_eq!(theirs.len(), 8);
+    assert_eq!(lines_of_ours(&["--task", &target]), theirs);
+    let net = lines_of_ours(&["-p", &target, "-t", "net"]);
+    let wanted = theirs.iter().filter(|line| line.contains(" net ")).cloned();
+    assert_eq!(net, wanted.collect::<Vec<_>>());
+    // Of the whole machine, those of this process are there all the time.
+    let all = lines_of_ours(&[]);
+    for kind in ["mnt", "net", "user", "pid"] {
+        let start = format!("{} {kind} ", id_of("self", kind));
+        assert!(all.iter().any(|line| line.starts_with(&start)), "{start}");
+    }
+}
+
+#[test]
+fn owners_parents_and_the_tree() {
+    let options = ["-muinpCUrf", "--kill-child", "--mount-proc"];
+    let (_sleeper, target) = Sleeper::new(&options);
+    let (user, net, pid) = (
+        id_of(&target, "user"),
+        id_of(&target, "net"),
+        id_of(&target, "pid"),
+    );
+    let relations = |kind: &str| {
+        let words = [
+            "ns",
+            "ls",
+            "-p",
+            &target,
+            "-t",
+            kind,
+            "--format",
+            "{{.ID}} {{.Owner}} {{.Parent}}",
+        ];
+        ran(STOCKADE, &words).out
+    };
+    assert_eq!(relations("net"), format!("{net} {user} -\n"));
+    assert_eq!(
+        relations("pid"),
+        format!("{pid} {user} {}\n", id_of("self", "pid"))
+    );
+    let (owner, parent) = (id_of("self", "user"), id_of("self", "user"));
+    assert_eq!(relations("user"), format!("{user} {owner} {parent}\n"));
+    let tree = ran(STOCKADE, &["ns", "ls", "--tree"]).out;
+    let depth = |start: &str| {
+        let line = tree
+            .lines()
+            .find(|line| line.trim_start().starts_with(start))
+            .unwrap();
+        line.len() - line.trim_start().len()
+    };
+    assert!(
+        depth(&format!("net {net} ")) > depth(&format!("user {user} ")),
+        "{tree}"
+    );
+    assert!(
+        depth(&format!("user {user} ")) > depth(&format!("user {owner} ")),
+        "{tree}"
+    );
+    let json = ran(
+        STOCKADE,
+        &["ns", "ls", "-p", &target, "-t", "net", "--format", "json"],
+    )
+    .out;
+    assert!(json.contains(&format!("\"ID\":\"{net}\"")), "{json}");
+}
+
+#[test]
+fn a_pin_outlives_the_processes_and_is_listed() {
+    let place = Place::new();
+    let script = format!(
+        "set -e; s={STOCKADE}; p={place}
+         unshare -n sleep 1000 & pid=$!
+         until [ \"$(readlink /proc/$pid/ns/net)\" != \"$(readlink /proc/self/ns/net)\" ]; do sleep 0.01; done
+         $s ns pin net $pid $p/blue
+         kill $pid; wait $pid 2>/dev/null || true
+         $s ns ls -t net --format '{{{{.Processes}}}} {{{{.PID}}}} {{{{.Pins}}}}' | grep $p/blue
+         $s ns enter --net=$p/blue true && echo entered
+         $s ns unpin $p/blue; ls $p/blue 2>/dev/null || echo gone
+         $s ns unpin $p/root 2>&1 || echo refused
+         $s ns pin net 4194305 $p/red 2>&1 || ls $p/red 2>/dev/null || echo none",
+        place = place.0.display()
+    );
+    let ran = ran(
+        "unshare",
+        &["-m", "--propagation", "private", "sh", "-c", &script],
+    );
+    let wanted = format!(
+        "0 - {p}/blue\nentered\ngone\nstockade: {p}/root: no namespace is pinned to it\nrefused\n\
+         stockade: 4194305: no such process\nnone\n",
+        p = place.0.display()
+    );
+    assert_eq!(ran.out, wanted, "{}", ran.err);
+}

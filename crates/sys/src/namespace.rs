@@ -1,6 +1,6 @@
 //! Namespaces that the runtime itself enters for a moment.
 
-use rustix::fd::{AsFd, OwnedFd};
+use rustix::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use rustix::fs::{OFlags, stat};
 use rustix::io::Errno;
 use rustix::mount::{MountPropagationFlags, mount_bind_recursive, mount_change};
@@ -139,4 +139,28 @@ impl Drop for PrivateMounts {
         // setns(2) has left us in the namespace's root.
         let _ = rustix::process::fchdir(&self.directory);
     }
+}
+
+/// `NS_GET_USERNS` and `NS_GET_PARENT` of `linux/nsfs.h` (ioctl_nsfs(2)).
+const GET_OWNER: u32 = 0xb701;
+const GET_PARENT: u32 = 0xb702;
+
+/// The user namespace that owns a namespace: whose capabilities count for it. None where that is beyond
+/// this process's own.
+pub fn owner(namespace: impl AsFd) -> Option<OwnedFd> {
+    relation(namespace, GET_OWNER)
+}
+
+/// The namespace above one of users or processes; none for other kinds, for the first, and where that is
+/// beyond this process's own.
+pub fn parent(namespace: impl AsFd) -> Option<OwnedFd> {
+    relation(namespace, GET_PARENT)
+}
+
+fn relation(namespace: impl AsFd, request: u32) -> Option<OwnedFd> {
+    // SAFETY: both requests take no argument and give a new descriptor.
+    let found = unsafe { syscall!(libc::SYS_ioctl, namespace.as_fd().as_raw_fd(), request) };
+    let number = i32::try_from(found.ok()?).ok()?;
+    // SAFETY: the kernel has just made this descriptor for us, close-on-exec; nobody else knows it.
+    Some(unsafe { OwnedFd::from_raw_fd(number) })
 }

@@ -11,6 +11,7 @@ mod lifecycle;
 mod listing;
 mod logs;
 mod names;
+mod namespaces;
 mod plan;
 mod print;
 mod run;
@@ -86,6 +87,9 @@ fn dispatch(store: &Store, verb: Verb) -> Outcome<i32> {
             print::out(concat!("stockade ", env!("CARGO_PKG_VERSION"), "\n"))?;
             Ok(0)
         }
+        Verb::NamespaceList(request) => namespaces::list(&request).map(done),
+        Verb::NamespacePin(request) => namespaces::pin(&request).map(done),
+        Verb::NamespaceUnpin(request) => namespaces::unpin(&request).map(done),
         Verb::ByHand(name) => Err(Failure::new(format!(
             "{name}: takes no --root before it: it keeps no state"
         ))),

@@ -4,6 +4,8 @@
 use clap::{Arg, ArgAction, Command, ValueHint};
 use ns::options::{Declared, Table, Takes};
 
+use super::manage::format;
+use super::option::{flag, operand, operands, value};
 use super::store::group;
 
 /// The operands' id.
@@ -16,12 +18,56 @@ pub(super) fn chroot() -> Command {
 
 /// `stockade ns`.
 pub(super) fn namespaces() -> Command {
-    let about = "Make and enter namespaces";
+    let about = "Make, enter, list and pin namespaces";
     group(
         Command::new("ns").about(about),
         "ns ",
-        [&ns::new::TABLE, &ns::enter::TABLE].map(command),
+        [
+            list(),
+            command(&ns::new::TABLE),
+            command(&ns::enter::TABLE),
+            pin(),
+            unpin(),
+        ],
     )
+}
+
+fn list() -> Command {
+    Command::new("ls")
+        .about("List namespaces, who is in them, and how they belong together")
+        .visible_alias("list")
+        .args([
+            format(),
+            flag("quiet", "Only numbers").short('q'),
+            value("task", "PID", "Only those that process PID is in").short('p'),
+            flag("tree", "Each below the one above it, or its owner").short('T'),
+            value(
+                "type",
+                "TYPE",
+                "Only mnt, uts, ipc, net, pid, user, cgroup or time",
+            )
+            .short('t'),
+        ])
+}
+
+fn pin() -> Command {
+    Command::new("pin")
+        .about("Mount a process's namespace on a file, so that it stays without a process")
+        .args([
+            operand(
+                "type",
+                "TYPE",
+                "mnt, uts, ipc, net, pid, user, cgroup or time",
+            ),
+            operand("pid", "PID", "A process in it"),
+            operand("file", "FILE", "Made where it is not there").value_hint(ValueHint::FilePath),
+        ])
+}
+
+fn unpin() -> Command {
+    Command::new("unpin")
+        .about("Undo `ns pin`, and remove the file if it is empty")
+        .arg(operands("files", "FILE", "What a namespace is pinned to"))
 }
 
 /// A command of this table from one of theirs.

@@ -247,6 +247,14 @@ const EXAMPLES: &[(&str, &[Example])] = &[
                 "ns enter -t 4711 -a ps ax",
                 "What process 4711 sees, in all of its namespaces",
             ),
+            (
+                "ns ls --tree",
+                "All namespaces, and how they belong together",
+            ),
+            (
+                "ns pin net 4711 /run/netns/blue",
+                "Its network namespace stays when it ends",
+            ),
         ],
     ),
     (

@@ -77,6 +77,7 @@ fn verb(parent: &Command, matches: &ArgMatches) -> Result<Verb, String> {
         "rmi" => Verb::RemoveImages(fill::into(given)?),
         "volume" => Verb::Volume(volume(command, matches)?),
         "system" => Verb::System(system(command, matches)?),
+        "ns" => namespaces(command, matches)?,
         _ => return Err(format!("no command {name}")),
     })
 }
@@ -100,7 +101,7 @@ fn beside_containers(command: &Command, matches: &ArgMatches) -> Option<Result<V
                 .cloned()
                 .collect(),
         ),
-        "chroot" | "ns" => Verb::ByHand(command.get_name().to_owned()),
+        "chroot" => Verb::ByHand(command.get_name().to_owned()),
         "completion" => Verb::Completion(*matches.get_one("shell")?),
         "man" => Verb::Man(text("dir")),
         "version" => Verb::Version,
@@ -128,6 +129,16 @@ fn volume(group: &Command, matches: &ArgMatches) -> Result<VolumeVerb, String> {
         "rm" => VolumeVerb::Remove(fill::into(given)?),
         "prune" => VolumeVerb::Prune(fill::into(given)?),
         _ => return Err(format!("no command volume {name}")),
+    })
+}
+
+fn namespaces(group: &Command, matches: &ArgMatches) -> Result<Verb, String> {
+    let (name, given) = of_group(group, matches)?;
+    Ok(match name.as_str() {
+        "ls" => Verb::NamespaceList(fill::into(given)?),
+        "pin" => Verb::NamespacePin(fill::into(given)?),
+        "unpin" => Verb::NamespaceUnpin(fill::into(given)?),
+        _ => Verb::ByHand(format!("ns {name}")),
     })
 }
 

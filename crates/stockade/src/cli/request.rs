@@ -70,6 +70,12 @@ pub(crate) enum Verb {
     /// A command that parses its own words, and runs before this table is looked at unless options of the
     /// program stand before it.
     ByHand(String),
+    /// `ns ls`
+    NamespaceList(NamespaceList),
+    /// `ns pin`
+    NamespacePin(NamespacePin),
+    /// `ns unpin`
+    NamespaceUnpin(NamespaceUnpin),
     /// `completion SHELL`
     Completion(Shell),
     /// `man DIR`
@@ -340,6 +346,37 @@ pub(crate) struct SystemPrune {
     pub(crate) force: bool,
     /// Also anonymous volumes that no container uses.
     pub(crate) volumes: bool,
+}
+
+/// `ns ls`
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct NamespaceList {
+    pub(crate) format: Option<String>,
+    pub(crate) quiet: bool,
+    /// Only those of this process.
+    pub(crate) task: Option<String>,
+    pub(crate) tree: bool,
+    /// Only those of this kind.
+    #[serde(rename = "type")]
+    pub(crate) kind: Option<String>,
+}
+
+/// `ns pin`
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct NamespacePin {
+    #[serde(rename = "type")]
+    pub(crate) kind: String,
+    pub(crate) pid: String,
+    pub(crate) file: String,
+}
+
+/// `ns unpin`
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct NamespaceUnpin {
+    pub(crate) files: Vec<String>,
 }
 
 /// `rename`
