@@ -129,8 +129,8 @@ codes! {
     BecomeRoot = 5,
     /// Bring the network interface s0 up.
     LinkUp = 6,
-    /// Go on as a new process, which is the first in the pid namespace that was unshared: the parent gets its
-    /// descriptor, and becomes its parent.
+    /// Go on as a new process, which is the first in the pid and the time namespace that were unshared: the
+    /// parent gets its descriptor, and becomes its parent.
     BeBorn = 8,
 
     /// mount(2) of propagation flags n0 on `/`.

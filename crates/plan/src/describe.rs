@@ -225,7 +225,7 @@ impl fmt::Display for ChildAct<'_> {
             ),
             Self::EnterCgroup { name, .. } => write!(f, "enter the {name} cgroup"),
             Self::Ask(answer) => write!(f, "ask the parent: {answer}"),
-            Self::BeBorn => f.write_str("go on as a new process, born in the new pid namespace"),
+            Self::BeBorn => f.write_str("go on as a new process, born in the new namespaces"),
             Self::BecomeRoot { uid, gid } => write!(f, "become {uid}:{gid} of the user namespace"),
             Self::LinkUp { name } => write!(f, "bring up {name}"),
             Self::Propagate { flags } if flags & (1 << 14) == 0 => {

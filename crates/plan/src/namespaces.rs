@@ -39,19 +39,10 @@ pub(crate) fn add(order: &mut Order<'_, '_>, facts: &Facts) -> Launch {
         }
     }
     join_all(order, facts, &mut launch);
-    if joins_user {
-        make_inside(order, made);
-    } else {
-        launch.namespaces = made;
-    }
+    let late = if joins_user { made } else { made & late(order) };
+    launch.namespaces = made & !late;
     new_user_namespace(order);
-    for kind in [NamespaceType::Cgroup, NamespaceType::Time] {
-        if order.new_namespace(kind) {
-            let types = clone_flag(kind);
-            order.child(origin(), ChildAct::Unshare { types });
-        }
-    }
-    time_offsets(order, joins_user);
+    make_late(order, late, joins_user);
     if order
         .linux
         .is_some_and(|linux| !linux.net_devices.is_empty())
@@ -128,13 +119,32 @@ fn join(
     }
 }
 
-/// What is to belong to a user namespace that is joined is made by a process in it; and who is in a new
-/// pid namespace has to be born there.
-fn make_inside(order: &mut Order<'_, '_>, types: u64) {
-    if types != 0 {
-        order.child(origin(), ChildAct::Unshare { types });
+/// Who is in a new time namespace was born there: only Linux 6.3 and later let execve(2) enter it, and `exec`
+/// and hooks come before. Process 1 of a new pid namespace is then no earlier process than that.
+fn late(order: &Order<'_, '_>) -> u64 {
+    if order.new_namespace(NamespaceType::Time) {
+        clone_flag(NamespaceType::Pid)
+    } else {
+        0
     }
-    if types & clone_flag(NamespaceType::Pid) != 0 {
+}
+
+/// What the process makes by itself (`CLONE_NEW…` flags, and always the cgroup and the time namespace). What is to
+/// belong to a user namespace that is joined is made by a process in it; and who is in a new pid or time
+/// namespace has to be born there, once its clocks are set.
+fn make_late(order: &mut Order<'_, '_>, types: u64, joins_user: bool) {
+    let own =
+        [NamespaceType::Cgroup, NamespaceType::Time].map(|kind| match order.new_namespace(kind) {
+            true => clone_flag(kind),
+            false => 0,
+        });
+    for types in [types, own[0], own[1]] {
+        if types != 0 {
+            order.child(origin(), ChildAct::Unshare { types });
+        }
+    }
+    time_offsets(order, joins_user);
+    if types & clone_flag(NamespaceType::Pid) != 0 || own[1] != 0 {
         order.child(origin(), ChildAct::BeBorn);
     }
 }

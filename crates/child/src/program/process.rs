@@ -109,7 +109,7 @@ impl Child {
         read == Ok(4) && text == *b"deny"
     }
 
-    /// The offsets of a time namespace can be set until a process is in it: execve enters it.
+    /// The offsets of a time namespace can be set until a process is in it.
     pub fn time_offsets(&mut self, op: &Op) -> Step {
         self.open_proc()?;
         let resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV;

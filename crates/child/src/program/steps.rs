@@ -148,9 +148,14 @@ impl Child {
 
     /// Who is in a new pid namespace was born in it. This process ends with handing its successor over,
     /// which goes on once it is known.
-    fn be_born(&self) -> Step {
+    fn be_born(&mut self) -> Step {
         let (pid, pidfd) = bare::fork_beside()?;
         if pid == 0 {
+            // A procfs that was opened before shows the pid namespace that was left.
+            if self.proc >= 0 {
+                bare::close(self.proc);
+                self.proc = -1;
+            }
             return self.answer();
         }
         let what = request::BORN.to_ne_bytes();

@@ -141,6 +141,54 @@ fn clocks_of_a_time_namespace() {
     assert!(out.trim().parse::<u64>().unwrap() >= 86_400_000, "{out}");
 }
 
+/// A container that waits for its start is in its time namespace already, and so is whoever joins it.
+#[test]
+fn a_time_namespace_is_entered_before_the_start_and_by_all_that_join() {
+    for mapped in [false, true] {
+        let (Some(mut first), Some(mut second)) = (Bundle::new(), Bundle::new()) else {
+            return;
+        };
+        first.push("/linux/namespaces", json!({"type": "time"}));
+        first.config["linux"]["timeOffsets"] = json!({"boottime": {"secs": 86_400_000}});
+        let hook = first.below("hook");
+        let script = format!("#!/bin/sh\nreadlink /proc/self/ns/time >{hook}.ns\n");
+        fs::write(&hook, script).unwrap();
+        fs::set_permissions(&hook, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        if mapped {
+            first.map_users(100_000, 1000);
+        } else {
+            first.config["hooks"] = json!({"createContainer": [{"path": hook}]});
+        }
+        first.sh("sleep 100").create().ok();
+        let link = |pid: u64| fs::read_link(format!("/proc/{pid}/ns/time")).unwrap();
+        let namespace = link(first.pid());
+        assert_ne!(namespace, link(u64::from(std::process::id())));
+        if !mapped {
+            let told = fs::read_to_string(first.below("hook.ns")).unwrap();
+            assert_eq!(told.trim(), namespace.to_str().unwrap());
+        }
+        for started in [false, true] {
+            if started {
+                first.verb("start").ok();
+            }
+            assert_eq!(link(first.pid()), namespace, "started: {started}");
+            let script = "readlink /proc/self/ns/time; cut -d. -f1 /proc/uptime; echo $PPID";
+            let out = first.exec_sh(script).ok().out;
+            let lines: Vec<_> = out.lines().collect();
+            assert_eq!(lines[0], namespace.to_str().unwrap(), "started: {started}");
+            assert!(lines[1].parse::<u64>().unwrap() >= 86_400_000, "{out}");
+            assert_eq!(lines[2], "0", "{out}");
+        }
+        let path = format!("/proc/{}/ns/time", first.pid());
+        second.push("/linux/namespaces", json!({"type": "time", "path": path}));
+        let out = second.sh("readlink /proc/self/ns/time").run().ok().out;
+        assert_eq!(out.trim(), namespace.to_str().unwrap());
+        second.assert_nothing_left("run");
+        first.call(&["delete", "--force", &first.id]).ok();
+        first.assert_nothing_left("delete");
+    }
+}
+
 #[test]
 fn the_payload_is_process_1_and_the_network_is_empty() {
     let Some(mut bundle) = Bundle::new() else {
