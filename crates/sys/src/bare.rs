@@ -183,6 +183,9 @@ pub mod flags {
     pub const RESOLVE_BENEATH: u64 = 8;
     pub const RESOLVE_IN_ROOT: u64 = 16;
     pub const MS_RDONLY: u64 = 1;
+    pub const MS_NOSUID: u64 = 2;
+    pub const MS_NODEV: u64 = 4;
+    pub const MS_NOEXEC: u64 = 8;
     pub const MS_REMOUNT: u64 = 32;
     pub const MS_NOSYMFOLLOW: u64 = 256;
     pub const MS_NOATIME: u64 = 1024;

@@ -4,8 +4,9 @@ use core::ffi::CStr;
 
 use crate::attributes::{Change, make_slave, set_detached};
 use crate::bare::flags::{
-    MNT_DETACH, MOUNT_ATTR_RDONLY, MS_MOVE, MS_RDONLY, MS_REC, MS_SLAVE, O_CREAT, O_DIRECTORY,
-    O_EXCL, O_NOFOLLOW, O_PATH, O_RDONLY, O_WRONLY, S_IFDIR, S_IFMT,
+    MNT_DETACH, MOUNT_ATTR_RDONLY, MS_MOVE, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RDONLY, MS_REC,
+    MS_SLAVE, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_PATH, O_RDONLY, O_WRONLY, S_IFDIR,
+    S_IFMT,
 };
 use crate::bare::{self, AT_FDCWD, Fd, errno};
 use crate::inside::{Make, PathBuffer};
@@ -159,8 +160,32 @@ impl Child {
             Err(errno::EPERM) if op.flags & flag::HOST_INSTEAD != 0 => {
                 self.bind_of_host(op)?;
             }
+            Err(errno::EBUSY) => self.mount_upon_its_own(op)?,
             other => other?,
         }
+        Ok(())
+    }
+
+    /// mount(2) puts nothing upon a mount of the same file system, of which some have one instance alone: cgroup2,
+    /// where the host's `/sys` is bound with what is mounted there. What was mounted detached may stand there.
+    #[inline(never)]
+    fn mount_upon_its_own(&mut self, op: &Op) -> Step {
+        let data = self.script.some_text(op.s[3]);
+        let Some(kind) = self.script.some_text(op.s[0]) else {
+            return Err(Failure::from(errno::EBUSY));
+        };
+        if data.is_some_and(|data| !data.is_empty()) {
+            return Err(Failure::from(errno::EBUSY));
+        }
+        // These four are the same bits to fsmount(2).
+        let tree = bare::detached_mount(
+            kind,
+            op.n[0] & (MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC),
+        )?;
+        let target = bare::openat(AT_FDCWD, c".", O_PATH | O_DIRECTORY, 0).part(part::TARGET)?;
+        bare::move_mount(tree, target)?;
+        bare::close(target);
+        bare::close(tree);
         Ok(())
     }
 

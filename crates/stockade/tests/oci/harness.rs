@@ -132,6 +132,15 @@ pub fn unified() -> bool {
     Path::new("/sys/fs/cgroup/cgroup.controllers").exists()
 }
 
+/// Whether the kernel is of this version or later.
+pub fn kernel_is_from(major: u32, minor: u32) -> bool {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").expect("the kernel's release");
+    let mut numbers = release
+        .split(['.', '-'])
+        .map_while(|part| part.parse::<u32>().ok());
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) >= (major, minor)
+}
+
 /// A bundle, and the one container that is made of it.
 pub struct Bundle {
     /// The container's name.
@@ -207,8 +216,12 @@ impl Bundle {
         self.args(&["sh", "-c", script])
     }
 
-    /// Adds an element to a list of the configuration, given by a JSON pointer.
+    /// Adds an element to a list of the configuration, given by a JSON pointer. A namespace takes the place of one
+    /// of its type: on a unified host a container has one of cgroups from the start.
     pub fn push(&mut self, pointer: &str, element: Value) -> &mut Self {
+        if let ("/linux/namespaces", Some(kind)) = (pointer, element["type"].as_str()) {
+            self.without_namespace(kind);
+        }
         let (parent, name) = pointer.rsplit_once('/').expect("a pointer");
         let holder = self.config.pointer_mut(parent).expect("the list's holder");
         if holder.get(name).is_none() {

@@ -180,6 +180,8 @@ fn start_hooks_are_confined_as_the_payload_is() {
         };
         let script = "grep -E '^(Cap|NoNewPrivs|Seccomp:|Groups|Uid|Gid)' /proc/self/status; cat /proc/self/cgroup; \
             ulimit -n; pwd; umask; cd /proc/self/ns; for n in mnt pid net ipc uts cgroup user; do readlink $n; done";
+        // So that cgroups have their whole names.
+        bundle.without_namespace("cgroup");
         bundle.config["hooks"]["startContainer"] = json!([{"path": "/bin/sh",
             "args": ["sh", "-c", format!("cat >/dev/null; ({script}) > /tmp/hook")], "env": ["PATH=/bin"]}]);
         bundle.config["linux"]["seccomp"] = json!({"defaultAction": "SCMP_ACT_ALLOW",

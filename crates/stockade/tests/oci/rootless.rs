@@ -170,10 +170,9 @@ fn the_user_is_root_inside_and_nobody_else_is_there() {
     let own = USER.to_string();
     assert_eq!(words[..8], ["0", "0", &own, "1", "0", &own, "1", "deny"]);
     assert!(ran.out.contains("/dev/null"), "{ran:?}");
-    assert!(
-        ran.out.ends_with("/dev/null\nsealed\n"),
-        "no cgroup is seen: {ran:?}"
-    );
+    // On a unified host the cgroup that the user is in is seen, for reading.
+    let unseen = crate::harness::unified() || ran.out.ends_with("/dev/null\nsealed\n");
+    assert!(unseen && ran.out.ends_with("\nsealed\n"), "{ran:?}");
     let made = fs::metadata(user.bundle.below("rootfs/made")).unwrap();
     assert_eq!((made.uid(), made.gid()), (USER, USER));
     assert!(
@@ -373,7 +372,7 @@ fn a_cgroup_that_was_delegated_is_used() {
     fs::create_dir_all(&own).unwrap();
     give(Path::new(&delegated));
     user.join = own;
-    user.bundle.sh("sleep 1000");
+    user.bundle.without_namespace("cgroup").sh("sleep 1000");
     user.write_config();
     user.call(&["run", "--detach", &user.bundle.id]).ok();
     let cgroup = format!("{delegated}/stockade/{}", user.bundle.id);
