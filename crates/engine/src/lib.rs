@@ -43,7 +43,7 @@ pub use create::{Launched, plan_of, run_or_create, timestamp_now};
 pub use criu::{CgroupsMode, CheckpointOptions, CriuOptions, RestoreOptions, Restored};
 pub use error::{Error, Kind, Result};
 pub use exec::{ExecOptions, Executed};
-pub use options::{Options, Terminal};
+pub use options::{Options, Terminal, keeper};
 pub use plan;
 pub use record::{Record, Status};
 pub use rootless::Rootless;

@@ -9,6 +9,16 @@ use spec::Spec;
 /// The parent of cgroups that nobody gave a path.
 pub(crate) const CGROUP_PARENT: &str = "stockade";
 
+/// What [`Engine::kill`](crate::Engine::kill) tells a first process that keeps a container ([`Options::keeper`]).
+pub mod keeper {
+    /// End, as soon as no other process is left: SIGUSR1.
+    pub const LEAVE: i32 = 10;
+    /// Stay, even alone: SIGUSR2.
+    pub const STAY: i32 = 12;
+    /// A process whose parent is outside has ended: SIGCONT.
+    pub const LOOK: i32 = 18;
+}
+
 /// Who takes the terminal's master.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Terminal<'a> {
@@ -54,6 +64,9 @@ pub struct Options<'a> {
     pub listen_fds: u32,
     /// Run the built-in init as PID 1.
     pub init: bool,
+    /// There is no payload: the first process keeps the container for those of `exec`, until it is alone and was told
+    /// not to stay ([`crate::keeper`]).
+    pub keeper: bool,
     /// Bring up the loopback interface of a new network namespace.
     pub loopback: bool,
     /// Make the working directory where it is missing.
@@ -90,6 +103,7 @@ impl<'a> Options<'a> {
             preserve_fds: 0,
             listen_fds: 0,
             init: false,
+            keeper: false,
             loopback: false,
             make_work_dir: false,
             cgroup_parent: CGROUP_PARENT,

@@ -211,6 +211,7 @@ fn plan_request<'a>(
         preserve_fds: options.preserve_fds,
         listen_fds: options.listen_fds,
         init: options.init,
+        keeper: options.keeper,
         loopback: options.loopback,
         translate_root: options.translate_root,
         make_work_dir: options.make_work_dir,

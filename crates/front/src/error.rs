@@ -149,11 +149,16 @@ impl<T, F: Into<Fault>> About<T> for std::result::Result<T, F> {
     }
 }
 
+/// A word of somebody's in a line of ours: as it is, or quoted where it has control characters or blanks.
+pub(crate) fn shown(word: &str) -> String {
+    if word.is_empty() || word.contains(|c: char| c.is_control() || c.is_whitespace()) {
+        format!("{word:?}")
+    } else {
+        word.to_owned()
+    }
+}
+
 /// An option and its value as they were typed; control characters and blanks are shown quoted.
 pub fn asked(option: &str, value: &str) -> String {
-    if value.is_empty() || value.contains(|c: char| c.is_control() || c.is_whitespace()) {
-        format!("{option} {value:?}")
-    } else {
-        format!("{option} {value}")
-    }
+    format!("{option} {}", shown(value))
 }

@@ -3,6 +3,7 @@
 
 pub mod app;
 pub mod error;
+pub mod jail;
 #[cfg(test)]
 mod scratch;
 pub mod seccomp_default;

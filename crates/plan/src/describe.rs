@@ -329,6 +329,7 @@ impl ChildAct<'_> {
             Self::Label { label, .. } => write!(f, "set label {label}"),
             Self::Find { program, .. } => write!(f, "find {program}"),
             Self::Init => f.write_str("stay as init; go on in a new process"),
+            Self::Keep => f.write_str("stay, and keep the container for processes that join it"),
             Self::Exec { arguments, .. } => {
                 f.write_str("execute")?;
                 arguments

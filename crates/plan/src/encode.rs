@@ -332,6 +332,7 @@ impl Encoder<'_, '_> {
             ChildAct::Label { attribute, label } => self.two_texts(Code::Label, label, attribute),
             ChildAct::Find { program, path } => self.two_texts(Code::Find, program, path),
             ChildAct::Init => op(Code::Init),
+            ChildAct::Keep => op(Code::Keep),
             ChildAct::Exec {
                 arguments,
                 environment,

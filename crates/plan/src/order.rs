@@ -328,13 +328,15 @@ impl<'a> Order<'a, '_> {
         Ok(())
     }
 
-    /// Where `/dev` is bound from the host, its nodes are the host's business.
+    /// Where `/dev` is bound from the host, its nodes are the host's business; where it is a jail's root's own, the root's.
     fn devices(&mut self) -> Result<(), Error> {
         let bound = self.request.spec.mounts.iter().any(|mount| {
             mount.destination.trim_end_matches('/') == "/dev"
                 && mount.parsed_options().bind.is_some()
         });
-        if bound {
+        let mounted = |mount: &spec::Mount<'_>| mount.destination.trim_end_matches('/') == "/dev";
+        let roots = self.request.keeper && !self.request.spec.mounts.iter().any(mounted);
+        if bound || roots {
             Ok(())
         } else {
             mounts::add_devices(self)

@@ -22,6 +22,7 @@ struct Last<'a> {
     seccomp: Option<Program<'a>>,
     preserve_fds: u32,
     init: bool,
+    keeper: bool,
     make_work_dir: bool,
     ready: bool,
     wait: bool,
@@ -202,6 +203,7 @@ pub(crate) fn add<'a>(order: &mut Order<'a, '_>) -> Result<(), Error> {
         seccomp: request.seccomp,
         preserve_fds: request.preserve_fds,
         init: request.init,
+        keeper: request.keeper,
         make_work_dir: request.make_work_dir,
         ready: request.act == Act::Create || start_hooks,
         wait: request.act == Act::Create,
@@ -394,6 +396,7 @@ fn joined<'a>(exec: &Exec<'a>, command: Command<'a>) -> Last<'a> {
         seccomp: exec.seccomp,
         preserve_fds: exec.preserve_fds,
         init: false,
+        keeper: false,
         make_work_dir: false,
         ready: false,
         wait: false,
@@ -632,8 +635,16 @@ fn add_last<'a>(
         origin: Origin::Always("nothing of the runtime is inherited"),
         act,
     };
-    let (find, exec) = last.command.steps();
-    steps.push(find);
+    let exec = if last.keeper {
+        Step {
+            origin: Origin::Always("a jail is there for the processes that join it"),
+            act: ChildAct::Keep,
+        }
+    } else {
+        let (find, exec) = last.command.steps();
+        steps.push(find);
+        exec
+    };
     if process.no_new_privileges {
         push(steps, "process.noNewPrivileges", ChildAct::NoNewPrivileges);
     }

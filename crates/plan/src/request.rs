@@ -83,6 +83,9 @@ pub struct Request<'a> {
     pub listen_fds: u32,
     /// Run the built-in init as PID 1.
     pub init: bool,
+    /// There is no payload: the first process keeps the container for those that join it, and `/dev` is made only where it is
+    /// mounted.
+    pub keeper: bool,
     /// Bring up the loopback interface of a new network namespace.
     pub loopback: bool,
     /// Translate the root's owners by the user namespace's maps.

@@ -393,6 +393,7 @@ pub enum ChildAct<'a> {
         path: Text<'a>,
     },
     Init,
+    Keep,
     Exec {
         arguments: Vec<Text<'a>>,
         environment: Vec<Text<'a>>,

@@ -124,6 +124,7 @@ fn check(name: &str, config: &Value, layout: &Layout, change: impl FnOnce(&mut R
         preserve_fds: 0,
         listen_fds: 0,
         init: false,
+        keeper: false,
         loopback: false,
         translate_root: false,
         make_work_dir: false,

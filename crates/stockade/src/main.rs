@@ -6,6 +6,7 @@ mod app;
 mod by_hand;
 mod cli;
 mod entry;
+mod jail;
 mod oci;
 mod output;
 mod shim;
@@ -22,7 +23,9 @@ fn after_library() -> i32 {
         Early::Oci => oci::run(&plain),
         Early::Monitor => container::monitor(plain.get(2..).unwrap_or(&[])),
         Early::Shim => shim::run(&plain),
-        Early::Ns | Early::No => manage(words.get(1..).unwrap_or(&[])),
+        Early::Ns | Early::No => {
+            jail::act(&words).unwrap_or_else(|| manage(words.get(1..).unwrap_or(&[])))
+        }
     };
     terminal::give_back();
     code

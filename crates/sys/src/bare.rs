@@ -223,6 +223,7 @@ pub mod errno {
     #![allow(missing_docs)]
     pub const EPERM: i32 = 1;
     pub const ENOENT: i32 = 2;
+    pub const ESRCH: i32 = 3;
     pub const EINTR: i32 = 4;
     pub const EIO: i32 = 5;
     pub const ECHILD: i32 = 10;
@@ -819,6 +820,18 @@ pub fn wait_signal(milliseconds: Option<u64>) -> Result<i32> {
     let time = milliseconds.map(|ms| [ms / 1000, ms % 1000 * 1_000_000]);
     let time_at = time.as_ref().map_or(0, |t| t.as_ptr() as usize);
     call!(nr::RT_SIGTIMEDWAIT, &raw const set, 0, time_at, 8).map(|signal| signal as i32)
+}
+
+/// Waits for any blocked signal: its number, and whether kill(2) sent it from outside of this process's pid namespace.
+pub fn wait_signal_from() -> Result<(i32, bool)> {
+    const SI_USER: i32 = 0;
+    let set = u64::MAX;
+    // siginfo_t: si_signo, si_errno, si_code, and after a gap si_pid. Nobody but the kernel says SI_USER to others.
+    let mut information = [0i32; 32];
+    let at = information.as_mut_ptr();
+    let signal = call!(nr::RT_SIGTIMEDWAIT, &raw const set, at, 0, 8)?;
+    let outside = information[2] == SI_USER && information[4] == 0;
+    Ok((signal as i32, outside))
 }
 
 /// execve(2) with arrays of addresses that end in 0. Returns only to fail.

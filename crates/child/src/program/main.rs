@@ -11,6 +11,7 @@ mod bare;
 mod home;
 mod init;
 mod inside;
+mod keeper;
 mod left;
 #[path = "../../../sys/src/mapping.rs"]
 mod mapping;

@@ -140,6 +140,7 @@ impl Child {
             Code::Find => return self.find(op),
             Code::Exec => return self.execute(op),
             Code::Init => return self.become_init(),
+            Code::Keep => self.keep(),
             Code::Terminal => return self.make_terminal(op),
             _ => return self.process_step(code, op),
         }

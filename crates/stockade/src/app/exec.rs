@@ -132,6 +132,16 @@ fn attend(
     }
 }
 
+/// Hands our terminal, which is raw meanwhile, to a process that has one of its own: its exit status.
+pub(crate) fn attend_terminal(
+    master: OwnedFd,
+    signals: &sys::signal::Signals,
+    executed: &mut engine::Executed<'_, '_>,
+) -> Outcome<i32> {
+    let keys = DetachKeys::parse("").map_err(Failure::new)?;
+    attend(master, true, true, signals, keys, executed)
+}
+
 struct Target<'t> {
     pidfd: sys::BorrowedFd<'t>,
     window: sys::BorrowedFd<'t>,

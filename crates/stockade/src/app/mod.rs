@@ -13,7 +13,7 @@ mod logs;
 mod names;
 mod namespaces;
 mod plan;
-mod print;
+pub(crate) mod print;
 mod run;
 mod size;
 mod state;
@@ -29,7 +29,9 @@ use container::Store;
 
 use crate::cli::{Request, Verb};
 
+pub(crate) use exec::attend_terminal;
 pub(crate) use failure::{Failure, Outcome};
+pub(crate) use names::new_id;
 
 /// Does what a command line asks for: its exit status.
 pub(crate) fn act(request: Request) -> i32 {
@@ -47,7 +49,8 @@ pub(crate) fn act(request: Request) -> i32 {
     }
 }
 
-fn absolute(path: &str) -> String {
+/// A path as it is from the root.
+pub(crate) fn absolute(path: &str) -> String {
     let path = path.trim_end_matches('/');
     match std::env::current_dir() {
         Ok(here) if !path.starts_with('/') => here.join(path).to_string_lossy().into_owned(),

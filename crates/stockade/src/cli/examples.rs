@@ -60,6 +60,31 @@ const ROOTS: &[Example] = &[
 
 const EXAMPLES: &[(&str, &[Example])] = &[
     (
+        "jail",
+        &[
+            (
+                "jail -c path=/srv/web name=web mount.devfs command=/bin/sh",
+                "A shell in a jail that ends with it",
+            ),
+            (
+                "jail -c web",
+                "The jail web of /etc/jail.conf, and those that it depends on",
+            ),
+            ("jail -r '*'", "Remove all jails"),
+        ],
+    ),
+    (
+        "jls",
+        &[("jls -n jid name path", "Three parameters of every jail")],
+    ),
+    (
+        "jexec",
+        &[(
+            "jexec -l -U ann web id",
+            "A command as a user of the jail's",
+        )],
+    ),
+    (
         "run",
         &[
             (

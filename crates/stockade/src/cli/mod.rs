@@ -6,6 +6,7 @@ mod by_hand;
 mod examples;
 mod fill;
 mod flags;
+mod jails;
 mod manage;
 mod option;
 mod pages;
@@ -101,7 +102,7 @@ fn beside_containers(command: &Command, matches: &ArgMatches) -> Option<Result<V
                 .cloned()
                 .collect(),
         ),
-        "chroot" => Verb::ByHand(command.get_name().to_owned()),
+        "chroot" | "jail" | "jls" | "jexec" => Verb::ByHand(command.get_name().to_owned()),
         "completion" => Verb::Completion(*matches.get_one("shell")?),
         "man" => Verb::Man(text("dir")),
         "version" => Verb::Version,

@@ -1,0 +1,50 @@
+//! PID 1 of a container that has no payload of its own (a jail): processes come and go beside it.
+
+use crate::bare::{self, errno};
+use crate::op::Report;
+use crate::steps::Child;
+
+const WNOHANG: u64 = 1;
+const SIGUSR1: i32 = 10;
+const SIGUSR2: i32 = 12;
+
+impl Child {
+    /// Goes on as the container's keeper, as another would go on as its payload.
+    pub fn keep(&self) -> ! {
+        self.script.report(Report {
+            step: self.script.header().ops,
+            executing: 1,
+            ..Report::default()
+        });
+        keep()
+    }
+}
+
+/// Reaps what ends, and ends itself when it is alone and was told not to stay. Whoever is outside tells it: by
+/// SIGUSR1 not to stay, by SIGUSR2 to stay, by any other signal to look again. Processes inside only make
+/// it look again.
+fn keep() -> ! {
+    bare::block_signals(true);
+    bare::close_from(0);
+    let mut stays = true;
+    loop {
+        match bare::wait_signal_from() {
+            Ok((SIGUSR1, true)) => stays = false,
+            Ok((SIGUSR2, true)) => stays = true,
+            _ => {}
+        }
+        reap();
+        if !stays && is_alone() {
+            bare::exit(0);
+        }
+    }
+}
+
+fn reap() {
+    while matches!(bare::wait(-1, WNOHANG), Ok((pid, _)) if pid > 0) {}
+}
+
+/// Whether the pid namespace has no other process, those included whose parents are outside.
+fn is_alone() -> bool {
+    bare::kill(-1, 0) == Err(errno::ESRCH)
+}

@@ -1,0 +1,16 @@
+//! FreeBSD's jails: jail.conf(5), the parameters of jail(8), and what they come to as a Spec.
+
+mod command_line;
+pub mod conf;
+mod filter;
+mod lower;
+mod mounts;
+pub mod parameter;
+mod privilege;
+mod values;
+
+pub use command_line::{Operation, Request, Switches, Wanted, parse};
+pub use lower::{Host, Lowered, Network, lower};
+pub use parameter::{PARAMETERS, Parameter};
+pub use privilege::Permissions;
+pub use values::{Value, Values};

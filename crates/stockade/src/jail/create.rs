@@ -1,0 +1,232 @@
+//! Making a jail: the steps of its start in their order, and backwards where one fails.
+
+use std::fs;
+
+use engine::{Options, keeper, run_or_create};
+use front::jail::{Host, Lowered, Network, Permissions, Request, Values, lower};
+use plan::Act;
+
+use super::config::Chosen;
+use super::shelf::{Held, Jail, Made, Shelf};
+use super::{about, remove, run, tell, tell_step};
+use crate::app::{Failure, Outcome, print};
+
+/// The steps, in the order in which they are done.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    /// `exec.prepare`
+    Prepare,
+    /// `exec.prestart`
+    Prestart,
+    /// The jail itself, with its mounts.
+    Make,
+    /// `exec.created`
+    Created,
+    /// `exec.start`
+    Start,
+    /// `command`
+    Command,
+    /// `exec.poststart`
+    Poststart,
+}
+
+const STEPS: [Step; 7] = [
+    Step::Prepare,
+    Step::Prestart,
+    Step::Make,
+    Step::Created,
+    Step::Start,
+    Step::Command,
+    Step::Poststart,
+];
+
+/// Makes a jail and starts what is to run in it.
+///
+/// # Errors
+/// What failed; what was done before is undone.
+pub(super) fn create(shelf: &Shelf<'_>, request: &Request, chosen: &Chosen) -> Outcome<()> {
+    let values = &chosen.values;
+    check(values).map_err(|failure| about(&chosen.label(), failure))?;
+    let parent = parent(shelf, values)?;
+    let jid = values.number("jid").and_then(|jid| u32::try_from(jid).ok());
+    let mut held = shelf.take(jid, values.text("name"))?;
+    held.jail.parent = parent.as_ref().map_or(0, |parent| parent.jid);
+    held.jail.set_values(values);
+    let name = held.jail.name.clone();
+    let lowered = match lowered(&held, values) {
+        Ok(lowered) => lowered,
+        Err(failure) => {
+            held.forget()?;
+            return Err(about(&name, failure));
+        }
+    };
+    let done = start(&mut held, request, values, &lowered);
+    if let Err(failure) = done {
+        remove::undo(held, request, values);
+        return Err(about(&name, failure));
+    }
+    told(request, &held.jail, values)
+}
+
+/// A jail without anything to run, that does not persist, would be gone at once.
+fn check(values: &Values) -> Outcome<()> {
+    let runs = ["exec.start", "command"];
+    if values.flag("persist", false) || runs.iter().any(|name| values.list(name).next().is_some()) {
+        return Ok(());
+    }
+    Err(Failure {
+        hint: Some("say persist, exec.start=… or command=…".to_owned()),
+        ..Failure::new("a jail with nothing to run has to persist")
+    })
+}
+
+/// The jail that a name with dots is below of.
+fn parent(shelf: &Shelf<'_>, values: &Values) -> Outcome<Option<Jail>> {
+    let Some(name) = values.text("name") else {
+        return Ok(None);
+    };
+    let right = |part: &str| !part.is_empty() && !part.contains(['/', ' ', '*', '\n']);
+    if !name.split('.').all(right) {
+        return Err(Failure::new(format!(
+            "name {name:?}: not the name of a jail"
+        )));
+    }
+    if name.bytes().all(|byte| byte.is_ascii_digit()) && values.text("jid") != Some(name) {
+        return Err(Failure::new(format!(
+            "name {name}: a number, which only the jail's own could be"
+        )));
+    }
+    let Some((parents, _)) = name.rsplit_once('.') else {
+        return Ok(None);
+    };
+    let parent = shelf.get(parents)?;
+    let given = parent.values();
+    let most = given.number("children.max").unwrap_or(0);
+    let count = i64::try_from(shelf.below(&parent)?.len()).unwrap_or(i64::MAX);
+    if count >= most {
+        return Err(Failure::new(format!(
+            "jail {name}: jail {parents} may have {most} children (children.max), and has {count}"
+        )));
+    }
+    if let Some(more) = Permissions::of(values).beyond(&Permissions::of(&given)) {
+        return Err(Failure::new(format!(
+            "jail {name}: {more}: jail {parents} does not have it itself"
+        )));
+    }
+    let level = |values: &Values| values.number("securelevel").unwrap_or(-1);
+    if level(values) < level(&given) {
+        return Err(Failure::new(format!(
+            "jail {name}: securelevel: jail {parents} has {}, and no child has less",
+            level(&given)
+        )));
+    }
+    Ok(Some(parent))
+}
+
+fn lowered(held: &Held<'_>, values: &Values) -> Outcome<Lowered> {
+    let mut host = Host {
+        jid: held.jail.jid,
+        ..Host::default()
+    };
+    for path in values.list("mount.fstab") {
+        let text = fs::read_to_string(path)
+            .map_err(|error| Failure::new(format!("mount.fstab {path}: {error}")))?;
+        host.fstabs.push(text);
+    }
+    let lowered = lower(values, &host)?;
+    let path = values.text("path").unwrap_or_default();
+    if !fs::metadata(path).is_ok_and(|found| found.is_dir()) {
+        return Err(Failure::new(format!("path {path}: not a directory")));
+    }
+    if let Network::Shared { .. } = lowered.network {
+        return Err(Failure::new("ip4.addr, ip6.addr: not built yet"));
+    }
+    Ok(lowered)
+}
+
+fn start(
+    held: &mut Held<'_>,
+    request: &Request,
+    values: &Values,
+    lowered: &Lowered,
+) -> Outcome<()> {
+    for step in STEPS {
+        do_step(step, held, request, values, lowered)?;
+    }
+    if !values.flag("persist", false) {
+        held.engine.kill(&held.jail.id, keeper::LEAVE, false)?;
+    }
+    Ok(())
+}
+
+fn do_step(
+    step: Step,
+    held: &mut Held<'_>,
+    request: &Request,
+    values: &Values,
+    lowered: &Lowered,
+) -> Outcome<()> {
+    let name = held.jail.name.clone();
+    let mut told = |what: &str| tell_step(request, &name, what);
+    match step {
+        Step::Prepare => {
+            if values.list("exec.prepare").next().is_some() {
+                note(held, Made::Prepared)?;
+            }
+            run::outside(values, "exec.prepare", &mut told)
+        }
+        Step::Prestart => {
+            if values.list("exec.prestart").next().is_some() {
+                note(held, Made::Prestarted)?;
+            }
+            run::outside(values, "exec.prestart", &mut told)
+        }
+        Step::Make => make(held, lowered),
+        Step::Created => run::outside(values, "exec.created", &mut told),
+        Step::Start => run::inside(held.engine, &held.jail, values, "exec.start", &mut told),
+        Step::Command => run::inside(held.engine, &held.jail, values, "command", &mut told),
+        Step::Poststart => run::outside(values, "exec.poststart", &mut told),
+    }
+}
+
+/// Writes down what is about to be made.
+fn note(held: &mut Held<'_>, made: Made) -> Outcome<()> {
+    held.jail.made.push(made);
+    held.save()
+}
+
+fn make(held: &mut Held<'_>, lowered: &Lowered) -> Outcome<()> {
+    held.save()?;
+    let config = lowered.spec.to_json();
+    let path = lowered
+        .spec
+        .root
+        .as_ref()
+        .map_or("/", |root| root.path.as_str());
+    let mut options = Options::new(&held.jail.id, path, &lowered.spec, &config);
+    options.keeper = true;
+    options.await_exec = true;
+    options.loopback = matches!(lowered.network, Network::Own { .. });
+    run_or_create(held.engine, &options, Act::Run, |_| Ok(()))?;
+    held.jail.complete = true;
+    held.save()
+}
+
+/// Says that the jail is there, and writes its file of parameters.
+fn told(request: &Request, jail: &Jail, values: &Values) -> Outcome<()> {
+    if let Some(path) = &request.switches.jid_file {
+        let mut text = format!("jid={}", jail.jid);
+        for (name, value) in values.iter().filter(|(name, _)| *name != "jid") {
+            text.push_str(&format!(
+                " {name}={}",
+                super::jls::quoted(&value.words.join(","))
+            ));
+        }
+        fs::write(path, format!("{text}\n"))
+            .map_err(|error| Failure::new(format!("-J {path}: {error}")))?;
+    }
+    if request.switches.tells_jid {
+        return print::out(&format!("{}\n", jail.jid));
+    }
+    tell(request, &jail.name, "created")
+}
