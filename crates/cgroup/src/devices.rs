@@ -102,7 +102,7 @@ impl Policy {
 
     /// Adds a rule, leaving out what has no effect: rules that it overrides, and rules that say what is
     /// true anyway.
-    fn add(&mut self, rule: Rule) {
+    pub(crate) fn add(&mut self, rule: Rule) {
         if rule.is_everything() {
             self.allow = rule.allow;
             self.rules.clear();
@@ -267,6 +267,14 @@ impl Rule {
         self.device == other.device
             && meet(self.major, other.major)
             && meet(self.minor, other.minor)
+    }
+
+    /// As v1's files take it: a line, or one for each kind of device.
+    pub(crate) fn v1_lines(&self) -> Vec<String> {
+        match self.is_everything() {
+            true => Vec::from(["a".into()]),
+            false => self.by_device().map(|one| one.v1_line()).collect(),
+        }
     }
 
     fn v1_line(&self) -> String {

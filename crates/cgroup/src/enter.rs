@@ -110,9 +110,9 @@ impl Group {
     }
 }
 
-/// The leaf where `/proc/PID/cgroup` says that the process is, if that is below the container's own.
-fn moved(leaf: Leaf, memberships: &str) -> Leaf {
-    let path = memberships.lines().find_map(|line| match leaf.version {
+/// Where `/proc/PID/cgroup`, whose text this is, says that the process is in the hierarchy of `leaf`.
+pub fn membership<'t>(leaf: &Leaf, memberships: &'t str) -> Option<&'t str> {
+    memberships.lines().find_map(|line| match leaf.version {
         Version::V2 => line.strip_prefix("0::"),
         Version::V1 => {
             let mut parts = line.splitn(3, ':').skip(1);
@@ -123,7 +123,12 @@ fn moved(leaf: Leaf, memberships: &str) -> Leaf {
                 .then_some(())?;
             parts.next()
         }
-    });
+    })
+}
+
+/// The leaf where `/proc/PID/cgroup` says that the process is, if that is below the container's own.
+fn moved(leaf: Leaf, memberships: &str) -> Leaf {
+    let path = membership(&leaf, memberships);
     let is_below = |path: &&str| {
         path.strip_prefix(&leaf.path)
             .is_some_and(|rest| rest.starts_with('/'))

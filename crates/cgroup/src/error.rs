@@ -49,6 +49,11 @@ impl Error {
         Self::new(Kind::Unsupported, Some(place), what.into())
     }
 
+    /// An error that no field of a configuration asked for.
+    pub(crate) fn plain(kind: Kind, what: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(kind, None, what.into())
+    }
+
     /// An act that the cgroup's state forbids.
     pub fn state(what: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Kind::WrongState, None, what.into())

@@ -3,7 +3,7 @@
 //! In the order of a container's life: [`layout`] says what the host has, [`lower`](mod@lower) (pure)
 //! turns the configuration's resources into directories and writes, [`tree`] makes, enters, limits and
 //! removes them, [`devices`] and [`bpf`] restrict device nodes, [`control`] freezes and kills,
-//! [`stats`] and [`events`] tell how the container fares.
+//! [`stats`] and [`events`] tell how the container fares. [`hand`] is for cgroups that are no container's.
 #![no_std]
 #![forbid(unsafe_code)]
 extern crate alloc;
@@ -18,6 +18,7 @@ pub mod enter;
 pub mod error;
 pub mod events;
 mod file;
+pub mod hand;
 pub mod layout;
 pub mod lower;
 mod permitted;

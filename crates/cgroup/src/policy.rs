@@ -89,6 +89,17 @@ impl Group {
         replace().map_err(failed)
     }
 
+    /// Whether a device program of ours is attached.
+    ///
+    /// # Errors
+    /// When the kernel does not tell.
+    pub(crate) fn has_device_program(&self) -> Result<bool> {
+        match self.unified() {
+            Some((leaf, dir)) => Ok(ours_at(dir, &leaf.dir()).map_err(failed)?.is_some()),
+            None => Ok(false),
+        }
+    }
+
     fn unified(&self) -> Option<(&Leaf, &OwnedFd)> {
         self.leaves
             .iter()

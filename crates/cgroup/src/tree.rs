@@ -80,6 +80,21 @@ impl Group {
         Ok(group)
     }
 
+    /// As [`Group::create`], beside what is there: an existing leaf is used as it is.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub(crate) fn create_beside(leaves: Vec<Leaf>) -> Result<Self> {
+        let mut group = Self::planned(leaves);
+        for _ in 0..group.leaves.len() {
+            if let Err(error) = group.make_next(false) {
+                remove::undo(&group.made);
+                return Err(error);
+            }
+        }
+        Ok(group)
+    }
+
     /// Makes the next leaf, with its ancestors, and enables the controllers it needs.
     ///
     /// A directory that is there already is taken over if it is empty and not frozen. What was made up to

@@ -1,6 +1,7 @@
 //! People's commands: what each verb of the command line does.
 
 mod attach;
+mod cgroups;
 mod containers;
 mod create;
 mod exec;
@@ -24,6 +25,7 @@ mod tree;
 mod update;
 mod user_range;
 mod volume;
+mod which;
 
 use container::Store;
 
@@ -93,6 +95,8 @@ fn dispatch(store: &Store, verb: Verb) -> Outcome<i32> {
         Verb::NamespaceList(request) => namespaces::list(&request).map(done),
         Verb::NamespacePin(request) => namespaces::pin(&request).map(done),
         Verb::NamespaceUnpin(request) => namespaces::unpin(&request).map(done),
+        Verb::Cgroup(verb) => cgroups::act(verb),
+        Verb::Which(request) => which::which(store, &request),
         Verb::ByHand(name) => Err(Failure::new(format!(
             "{name}: takes no --root before it: it keeps no state"
         ))),

@@ -122,7 +122,7 @@ fn row(one: &Namespace) -> NamespaceRow {
 }
 
 /// The command line of a process, or its name where it has none.
-fn command(pid: u32) -> String {
+pub(crate) fn command(pid: u32) -> String {
     let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
     let line = String::from_utf8_lossy(&line).replace('\0', " ");
     match line.trim() {

@@ -283,6 +283,29 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         ],
     ),
     (
+        "cgroup",
+        &[
+            ("cgroup ls", "All cgroups, and what they use"),
+            (
+                "cgroup create web memory.max=512M cpu.max='50000 100000'",
+                "A cgroup with limits; on v1 it says what they became",
+            ),
+            ("cgroup move web 4711", "Put a process into it"),
+            (
+                "cgroup show web",
+                "What it holds, held at most, may hold, and was refused",
+            ),
+            (
+                "cgroup run --memory 1G --pids 100 make",
+                "A command in a cgroup that goes when it ends",
+            ),
+        ],
+    ),
+    (
+        "which",
+        &[("which 4711", "The container that process 4711 is in")],
+    ),
+    (
         "plan",
         &[
             (

@@ -3,6 +3,7 @@
 //! Nothing here acts or prints: [`parse`] returns a [`Request`] or a [`Refusal`], and `main` decides.
 
 mod by_hand;
+mod cgroup;
 mod examples;
 mod fill;
 mod flags;
@@ -20,6 +21,7 @@ mod tests;
 
 use clap::{ArgMatches, Command};
 
+pub(crate) use cgroup::*;
 pub(crate) use pages::{completion, man};
 pub(crate) use refuse::Refusal;
 pub(crate) use request::*;
@@ -79,6 +81,8 @@ fn verb(parent: &Command, matches: &ArgMatches) -> Result<Verb, String> {
         "volume" => Verb::Volume(volume(command, matches)?),
         "system" => Verb::System(system(command, matches)?),
         "ns" => namespaces(command, matches)?,
+        "cgroup" => Verb::Cgroup(cgroup::verb(command, matches)?),
+        "which" => Verb::Which(fill::into(given)?),
         _ => return Err(format!("no command {name}")),
     })
 }

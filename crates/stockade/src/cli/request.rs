@@ -76,6 +76,10 @@ pub(crate) enum Verb {
     NamespacePin(NamespacePin),
     /// `ns unpin`
     NamespaceUnpin(NamespaceUnpin),
+    /// `cgroup …`
+    Cgroup(super::CgroupVerb),
+    /// `which`
+    Which(super::Which),
     /// `completion SHELL`
     Completion(Shell),
     /// `man DIR`

@@ -5,7 +5,7 @@ use clap::{Arg, ArgAction, Command, ValueHint, value_parser};
 use clap_complete::Shell;
 
 use super::option::{operand, value};
-use super::{by_hand, examples, jails, manage, run, store};
+use super::{by_hand, cgroup, examples, jails, manage, run, store};
 
 /// The operand that takes the words of an `oci` command, which has its own parser.
 pub(super) const OCI_WORDS: &str = "words";
@@ -40,6 +40,8 @@ const COMMANDS: &[Entry] = &[
     ("system", store::system, false),
     ("chroot", by_hand::chroot, false),
     ("ns", by_hand::namespaces, false),
+    ("cgroup", cgroup::cgroup, false),
+    ("which", cgroup::which, false),
     ("jail", jails::jail, false),
     ("jls", jails::jls, false),
     ("jexec", jails::jexec, false),
