@@ -224,6 +224,8 @@ codes! {
     Init = 52,
     /// Stay as PID 1 of a container without a payload of its own: reap, and end when told to and alone.
     Keep = 58,
+    /// Keep out of reach the abstract sockets that others made, where the kernel can.
+    Scope = 59,
     /// Look up the home directory of user n0 in the root's `/etc/passwd` and write it into the text s1,
     /// which is `HOME=/` and room: s1 is all of it but its last NUL.
     Home = 57,

@@ -40,6 +40,8 @@ pub struct ExecOptions<'a> {
     pub listen_fds: u32,
     /// Cgroups below the container's, as runc's `--cgroup` names them.
     pub cgroups: &'a [&'a str],
+    /// As [`crate::Options::scoped`].
+    pub scoped: bool,
     /// Run in a paused container too: the process starts frozen.
     pub ignore_paused: bool,
 }
@@ -141,6 +143,7 @@ impl Engine {
             linux: spec.linux.as_ref(),
             namespaces: pids.joined(own) | if user { NEWUSER } else { 0 },
             become_root: user,
+            scoped: options.scoped,
             seccomp: filter.as_ref().map(|filter| filter.program()),
             cgroups: hooks::v1_leaves(&group),
             preserve_fds: options.preserve_fds,

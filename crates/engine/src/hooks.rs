@@ -214,6 +214,7 @@ fn confinement<'a>(
         linux: spec.linux.as_ref(),
         namespaces: pids.joined(namespaces_of(spec)) | if user { USER } else { 0 },
         become_root: user,
+        scoped: false,
         seccomp: inside.filter.map(|filter| without_agent(filter.program())),
         cgroups,
         preserve_fds: 0,

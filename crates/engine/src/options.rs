@@ -67,6 +67,9 @@ pub struct Options<'a> {
     /// There is no payload: the first process keeps the container for those of `exec`, until it is alone and was told
     /// not to stay ([`crate::keeper`]).
     pub keeper: bool,
+    /// Keep its processes away from abstract sockets that others made, where the kernel can (Linux 6.12): for those
+    /// that share the host's network.
+    pub scoped: bool,
     /// Bring up the loopback interface of a new network namespace.
     pub loopback: bool,
     /// Make the working directory where it is missing.
@@ -104,6 +107,7 @@ impl<'a> Options<'a> {
             listen_fds: 0,
             init: false,
             keeper: false,
+            scoped: false,
             loopback: false,
             make_work_dir: false,
             cgroup_parent: CGROUP_PARENT,

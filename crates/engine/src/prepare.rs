@@ -212,6 +212,7 @@ fn plan_request<'a>(
         listen_fds: options.listen_fds,
         init: options.init,
         keeper: options.keeper,
+        scoped: options.scoped,
         loopback: options.loopback,
         translate_root: options.translate_root,
         make_work_dir: options.make_work_dir,

@@ -106,6 +106,7 @@ fn start(
         listen_fds,
         cgroups: &given.cgroups,
         ignore_paused: given.ignore_paused,
+        scoped: false,
     };
     let receiver = PidfdReceiver::connect(given.pidfd_socket)?;
     let signals = sys::signal::Signals::open(sys::signal::Set::OTHERS)?;

@@ -315,6 +315,7 @@ impl ChildAct<'_> {
                  inheritable {inheritable:#x} ambient {ambient:#x}"
             ),
             Self::NoNewPrivileges => f.write_str("give up gaining privileges"),
+            Self::Scope => f.write_str("keep away from abstract sockets that others made"),
             Self::Seccomp { program, .. } => {
                 write!(
                     f,

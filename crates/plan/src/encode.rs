@@ -392,6 +392,7 @@ impl Encoder<'_, '_> {
                 self.one_block(base, &ambient.to_ne_bytes())
             }
             ChildAct::NoNewPrivileges => op(Code::NoNewPrivileges),
+            ChildAct::Scope => op(Code::Scope),
             ChildAct::Seccomp {
                 program,
                 flags,

@@ -23,6 +23,7 @@ struct Last<'a> {
     preserve_fds: u32,
     init: bool,
     keeper: bool,
+    scoped: bool,
     make_work_dir: bool,
     ready: bool,
     wait: bool,
@@ -204,6 +205,7 @@ pub(crate) fn add<'a>(order: &mut Order<'a, '_>) -> Result<(), Error> {
         preserve_fds: request.preserve_fds,
         init: request.init,
         keeper: request.keeper,
+        scoped: request.scoped,
         make_work_dir: request.make_work_dir,
         ready: request.act == Act::Create || start_hooks,
         wait: request.act == Act::Create,
@@ -397,6 +399,7 @@ fn joined<'a>(exec: &Exec<'a>, command: Command<'a>) -> Last<'a> {
         preserve_fds: exec.preserve_fds,
         init: false,
         keeper: false,
+        scoped: exec.scoped,
         make_work_dir: false,
         ready: false,
         wait: false,
@@ -577,6 +580,11 @@ fn add_privileges<'a>(steps: &mut Steps<'a>, process: &'a Process<'a>, last: Las
     let none = spec::Capabilities::default();
     let caps = process.capabilities.as_ref().unwrap_or(&none);
     let user = &process.user;
+    if last.scoped {
+        let origin = Origin::Always("abstract sockets of the host's network are none of a jail's");
+        let act = ChildAct::Scope;
+        steps.push(Step { origin, act });
+    }
     push(
         steps,
         "process.capabilities.bounding",

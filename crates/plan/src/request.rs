@@ -86,6 +86,8 @@ pub struct Request<'a> {
     /// There is no payload: the first process keeps the container for those that join it, and `/dev` is made only where it is
     /// mounted.
     pub keeper: bool,
+    /// Keep processes away from abstract sockets that others made in the network namespace.
+    pub scoped: bool,
     /// Bring up the loopback interface of a new network namespace.
     pub loopback: bool,
     /// Translate the root's owners by the user namespace's maps.
@@ -107,6 +109,8 @@ pub struct Exec<'a> {
     pub namespaces: u64,
     /// Become root of the user namespace that is joined.
     pub become_root: bool,
+    /// Keep it away from abstract sockets that others made in the network namespace.
+    pub scoped: bool,
     /// The container's seccomp program.
     pub seccomp: Option<Program<'a>>,
     /// Cgroup v1 hierarchies to enter, by index and name.

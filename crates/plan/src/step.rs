@@ -368,6 +368,7 @@ pub enum ChildAct<'a> {
         ambient: u64,
     },
     NoNewPrivileges,
+    Scope,
     Seccomp {
         program: &'a [u8],
         flags: u64,

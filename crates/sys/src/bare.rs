@@ -154,6 +154,8 @@ pub mod nr_common {
     pub const FSCONFIG: usize = 431;
     pub const FSMOUNT: usize = 432;
     pub const CLOSE_RANGE: usize = 436;
+    pub const LANDLOCK_CREATE_RULESET: usize = 444;
+    pub const LANDLOCK_RESTRICT_SELF: usize = 446;
     pub const OPENAT2: usize = 437;
     pub const MOUNT_SETATTR: usize = 442;
 }
@@ -226,6 +228,7 @@ pub mod errno {
     pub const ESRCH: i32 = 3;
     pub const EINTR: i32 = 4;
     pub const EIO: i32 = 5;
+    pub const E2BIG: i32 = 7;
     pub const ECHILD: i32 = 10;
     pub const EAGAIN: i32 = 11;
     pub const EACCES: i32 = 13;
@@ -703,6 +706,23 @@ pub fn cloexec_from(first: u64) -> Result<()> {
 /// Clears or sets close-on-exec.
 pub fn set_cloexec(fd: Fd, on: bool) -> Result<()> {
     done(call!(nr::FCNTL, fd, 2, usize::from(on)))
+}
+
+/// Keeps this process and those it starts from sockets with abstract names that others made (landlock(7), since Linux
+/// 6.12). Says whether the kernel can.
+pub fn scope_abstract_sockets() -> Result<bool> {
+    const SCOPE_ABSTRACT_UNIX_SOCKET: u64 = 1;
+    // struct landlock_ruleset_attr: what is handled of files, of the network, and the scopes.
+    let attributes = [0u64, 0, SCOPE_ABSTRACT_UNIX_SOCKET];
+    let (at, size) = (attributes.as_ptr(), size_of_val(&attributes));
+    let ruleset = match call!(nr_common::LANDLOCK_CREATE_RULESET, at, size, 0) {
+        // Kernels without landlock, with it switched off, and with one that knows of no scopes.
+        Err(errno::ENOSYS | errno::EOPNOTSUPP | errno::E2BIG | errno::EINVAL) => return Ok(false),
+        other => other? as Fd,
+    };
+    let done = call!(nr_common::LANDLOCK_RESTRICT_SELF, ruleset, 0);
+    close(ruleset);
+    done.map(|_| true)
 }
 
 /// Closes all descriptors from `first` up.

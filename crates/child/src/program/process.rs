@@ -46,6 +46,9 @@ impl Child {
             Code::NoNewPrivileges => bare::prctl(PR_SET_NO_NEW_PRIVS, 1, 0)
                 .map(drop)
                 .map_err(Failure::from),
+            Code::Scope => bare::scope_abstract_sockets()
+                .map(drop)
+                .map_err(Failure::from),
             Code::Seccomp => self.seccomp(op),
             Code::WorkDir => self.work_dir(op),
             Code::Home => self.home(op),

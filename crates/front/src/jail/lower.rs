@@ -1,7 +1,7 @@
 //! From a jail's parameters to a Spec.
 
 use spec::{
-    Access, Capabilities, DeviceRule, Linux, Namespace, NamespaceType, NetDevice, Process,
+    Access, Capabilities, DeviceRule, Linux, Mount, Namespace, NamespaceType, NetDevice, Process,
     Resources, Rlimit, RlimitKind, Root, Spec, Str,
 };
 
@@ -133,6 +133,7 @@ pub fn lower(values: &Values, host: &Host) -> Result<Lowered> {
         return Err(values.error("path", Fault::usage("is not absolute")));
     }
     let hostname = hostname(values, host);
+    let mounts = mounts::mounts(values, path, &host.fstabs)?;
     let spec = Spec {
         oci_version: OCI_VERSION.into(),
         process: Some(process(values)),
@@ -145,8 +146,8 @@ pub fn lower(values: &Values, host: &Host) -> Result<Lowered> {
             .map(owned)
             .filter(|_| hostname.is_some()),
         hostname,
-        mounts: mounts::mounts(values, path, &host.fstabs)?,
-        linux: Some(linux(values, &network)),
+        linux: Some(linux(values, &network, &mounts)),
+        mounts,
         ..Spec::default()
     };
     Ok(Lowered { spec, network })
@@ -257,13 +258,16 @@ fn process(values: &Values) -> Process<'static> {
     }
 }
 
-fn linux(values: &Values, network: &Network) -> Linux<'static> {
+fn linux(values: &Values, network: &Network, mounts: &[Mount<'_>]) -> Linux<'static> {
     let capabilities = Permissions::of(values).capabilities();
     let deny_all = DeviceRule {
         access: Access::ALL,
         ..DeviceRule::default()
     };
-    let proc = values.flag("mount.procfs", false) || has_proc(values);
+    let kinds = ["proc", "sysfs"].map(Some);
+    let proc = mounts
+        .iter()
+        .any(|mount| kinds.contains(&mount.fstype.as_deref()));
     let paths = |list: &[&'static str]| {
         let list = if proc { list } else { &[] };
         list.iter().map(|path| Str::new(path)).collect()
@@ -285,11 +289,6 @@ fn linux(values: &Values, network: &Network) -> Linux<'static> {
         }
     }
     linux
-}
-
-/// Whether a line of `mount` or `mount.fstab` may bring a procfs or a sysfs, parts of which are hidden then.
-fn has_proc(values: &Values) -> bool {
-    values.list("mount").next().is_some() || values.list("mount.fstab").next().is_some()
 }
 
 fn namespaces(values: &Values, network: &Network) -> Vec<Namespace<'static>> {

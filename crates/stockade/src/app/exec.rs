@@ -47,6 +47,7 @@ pub(crate) fn exec(store: &Store, request: &cli::Exec) -> Outcome<i32> {
         listen_fds: 0,
         cgroups: &[],
         ignore_paused: false,
+        scoped: false,
     };
     if request.detach {
         return detached(store, &id, &options);

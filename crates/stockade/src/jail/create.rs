@@ -1,6 +1,7 @@
 //! Making a jail: the steps of its start in their order, and backwards where one fails.
 
 use std::fs;
+use std::os::unix::fs::FileTypeExt;
 
 use engine::{Options, keeper, run_or_create};
 use front::jail::{Host, Lowered, Network, Permissions, Request, Values, lower};
@@ -138,6 +139,22 @@ fn lowered(held: &Held<'_>, values: &Values) -> Outcome<Lowered> {
     if !fs::metadata(path).is_ok_and(|found| found.is_dir()) {
         return Err(Failure::new(format!("path {path}: not a directory")));
     }
+    let null = || {
+        fs::metadata(format!("{path}/dev/null")).is_ok_and(|null| null.file_type().is_char_device())
+    };
+    let hides = lowered
+        .spec
+        .linux
+        .as_ref()
+        .is_some_and(|linux| !linux.masked_paths.is_empty());
+    if hides && !values.flag("mount.devfs", false) && !null() {
+        return Err(Failure {
+            hint: Some("say mount.devfs, or make one".to_owned()),
+            ..Failure::new(
+                "mount.procfs: parts of it are hidden behind /dev/null, which the root does not have",
+            )
+        });
+    }
     if let Network::Shared { .. } = lowered.network {
         return Err(Failure::new("ip4.addr, ip6.addr: not built yet"));
     }
@@ -206,6 +223,7 @@ fn make(held: &mut Held<'_>, lowered: &Lowered) -> Outcome<()> {
     let mut options = Options::new(&held.jail.id, path, &lowered.spec, &config);
     options.keeper = true;
     options.await_exec = true;
+    options.scoped = !run::has_own_network(&lowered.spec);
     options.loopback = matches!(lowered.network, Network::Own { .. });
     run_or_create(held.engine, &options, Act::Run, |_| Ok(()))?;
     held.jail.complete = true;

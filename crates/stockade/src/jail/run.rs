@@ -214,6 +214,7 @@ pub(super) fn run(engine: &Engine, jail: &Jail, inside: &Inside<'_>) -> Outcome<
         listen_fds: 0,
         cgroups: &[],
         ignore_paused: false,
+        scoped: !has_own_network(&spec),
     };
     let redirected = inside.log.map(Redirected::to).transpose()?;
     let signals = crate::terminal::relay::signals(on_terminal)?;
@@ -236,6 +237,12 @@ pub(super) fn run(engine: &Engine, jail: &Jail, inside: &Inside<'_>) -> Outcome<
     // Its parent was outside, so that the jail's first process has not seen it end.
     let _ = engine.kill(&jail.id, engine::keeper::LOOK, false);
     Ok(Some(code?).filter(|_| on_time))
+}
+
+/// Whether the host's sockets with abstract names are out of reach anyway.
+pub(super) fn has_own_network(spec: &Spec<'_>) -> bool {
+    let linux = spec.linux.as_ref();
+    linux.is_some_and(|linux| linux.namespace(spec::NamespaceType::Network).is_some())
 }
 
 /// The caller's variables, and those that a jail gives; of the caller's alone TERM, where they are to be clean.

@@ -3,6 +3,7 @@
 #[path = "../common/app.rs"]
 #[allow(dead_code, reason = "shared with the tests of people's containers")]
 mod app;
+mod confined;
 mod life;
 mod listing;
 mod yard;

@@ -90,6 +90,7 @@ impl Yard {
 
     /// Fails unless nothing is left of any jail.
     pub(crate) fn assert_empty(&self) {
+        until("no jail lives", || self.names().is_empty());
         self.0.assert_empty();
         let shelf = self.0.0.join("store/run/.jails");
         let left = crate::app::names(&shelf);
