@@ -193,6 +193,14 @@ impl Group {
             .ok_or_else(|| Error::state("the container has no cgroup"))
     }
 
+    /// The directory of the cgroup by which it is frozen.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn freezer_dir(&self) -> Result<String> {
+        self.freezer().map(|(leaf, _)| leaf.dir())
+    }
+
     fn freezer(&self) -> Result<(&Leaf, &OwnedFd)> {
         let mut pairs = self.leaves.iter().zip(&self.dirs);
         pairs

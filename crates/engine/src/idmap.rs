@@ -7,7 +7,7 @@ use alloc::string::String;
 use plan::{Answer, ChildAct, Launch, Origin, Plan, Slot, Step};
 use spec::{IdMap, Linux, Place, Spec};
 use sys::error::OnCall;
-use sys::rustix::fs::OFlags;
+use sys::rustix::fs::{OFlags, stat};
 use sys::rustix::process::{Signal, getegid};
 use sys::{Errno, OwnedFd, file, process, socket};
 
@@ -157,7 +157,37 @@ fn compare(spawned: &crate::launching::Spawned, linux: &Linux<'_>) -> Result<()>
     if let Some(socket) = &spawned.socket {
         socket::receive(socket, &mut [0u8; 4])?;
     }
-    let pid = spawned.started.pid.as_raw_nonzero().get();
+    let pid = spawned.started.pid.as_raw_nonzero().get().unsigned_abs();
+    match other_map(pid, linux)? {
+        None => Ok(()),
+        Some(field) => {
+            let message =
+                format!("config.json: {field}: not the maps of the user namespace that is joined");
+            Err(Error::new(Kind::BadConfig, message)
+                .hint("leave the maps out: the namespace has its own"))
+        }
+    }
+}
+
+/// The saved files are not believed about whose ids a restored process has: they must be those of the
+/// configuration, or this process's own.
+pub(crate) fn check_restored(pid: u32, linux: Option<&Linux<'_>>) -> Result<()> {
+    let field = match linux.filter(|linux| !linux.uid_mappings.is_empty()) {
+        Some(linux) => other_map(pid, linux)?,
+        None => {
+            let user =
+                |pid: &str| stat(format!("/proc/{pid}/ns/user").as_str()).map(|at| at.st_ino);
+            let same = user("self") == user(&format!("{pid}"));
+            (!same).then_some("linux.namespaces: user")
+        }
+    };
+    let Some(field) = field else { return Ok(()) };
+    let message = format!("config.json: {field}: the container was saved with another");
+    Err(Error::new(Kind::BadConfig, message))
+}
+
+/// The field whose maps are not those that a process has.
+fn other_map(pid: u32, linux: &Linux<'_>) -> Result<Option<&'static str>> {
     let given = [
         ("uid_map", "linux.uidMappings", &linux.uid_mappings),
         ("gid_map", "linux.gidMappings", &linux.gid_mappings),
@@ -165,13 +195,10 @@ fn compare(spawned: &crate::launching::Spawned, linux: &Linux<'_>) -> Result<()>
     for (file, field, maps) in given {
         let text = file::read_text(&format!("/proc/{pid}/{file}"))?;
         if !same_maps(&text, maps) {
-            let message =
-                format!("config.json: {field}: not the maps of the user namespace that is joined");
-            return Err(Error::new(Kind::BadConfig, message)
-                .hint("leave the maps out: the namespace has its own"));
+            return Ok(Some(field));
         }
     }
-    Ok(())
+    Ok(None)
 }
 
 /// Whether a map as the kernel shows it is the one given, in whatever order.

@@ -25,6 +25,7 @@ pub use encode::{Script, Slots, encode};
 pub use error::Error;
 pub use hook::hook;
 pub use labels::check_labels;
+pub use mounts::DEFAULT_DEVICES;
 pub use order::{plan, plan_confined_hook, plan_exec};
 pub use request::{Act, Exec, Facts, Overlay, Program, Request, Root};
 pub use step::{

@@ -27,7 +27,8 @@ const PROC_TARGETS: [&str; 10] = [
     "/proc/sys/kernel/ns_last_pid",
 ];
 
-const DEFAULT_DEVICES: [(&str, u32, u32); 6] = [
+/// The devices that every container has: path, major, minor.
+pub const DEFAULT_DEVICES: [(&str, u32, u32); 6] = [
     ("/dev/null", 1, 3),
     ("/dev/zero", 1, 5),
     ("/dev/full", 1, 7),

@@ -3,7 +3,10 @@
 use rustix::fd::{AsFd, AsRawFd, OwnedFd};
 use rustix::fs::CWD;
 use rustix::io::Errno;
-use rustix::mount::{MoveMountFlags, OpenTreeFlags, move_mount, open_tree};
+use rustix::mount::{
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, fsconfig_create,
+    fsconfig_set_string, fsmount, fsopen, move_mount, open_tree,
+};
 
 use crate::error::{Error, OnCall, Result};
 use crate::syscall;
@@ -20,6 +23,18 @@ pub fn detached(path: &str, recursive: bool) -> Result<OwnedFd> {
         how |= OpenTreeFlags::AT_RECURSIVE;
     }
     open_tree(CWD, path, how).on("open_tree", path)
+}
+
+/// A directory with nothing in it that everybody may look into, attached nowhere.
+///
+/// # Errors
+/// The kernel's.
+pub fn empty_directory() -> Result<OwnedFd> {
+    let tmpfs = fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC).on("fsopen", "tmpfs")?;
+    fsconfig_set_string(&tmpfs, "mode", "0755").on("fsconfig(mode)", "tmpfs")?;
+    fsconfig_create(&tmpfs).on("fsconfig(create)", "tmpfs")?;
+    let attributes = MountAttrFlags::MOUNT_ATTR_RDONLY;
+    fsmount(&tmpfs, FsMountFlags::FSMOUNT_CLOEXEC, attributes).on("fsmount", "tmpfs")
 }
 
 /// Attaches a detached copy on `target` (`move_mount(2)`); `path` is for the message.

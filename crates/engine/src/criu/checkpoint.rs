@@ -22,17 +22,18 @@ const LOG: &str = "dump.log";
 pub(super) const DESCRIPTORS: &str = "descriptors.json";
 
 impl Engine {
-    /// Saves a running container's processes. It is removed then, unless it is told to run on.
+    /// Saves the processes of a container that runs or is paused. It is removed then, unless it is told to stay as
+    /// it is.
     ///
     /// # Errors
-    /// `WrongState` unless it runs; criu's own. It runs on then.
+    /// `WrongState` where it does neither; criu's own. It stays as it is then.
     pub fn checkpoint(&self, id: &str, options: &CheckpointOptions<'_>) -> Result<()> {
         let dir = self.open_state_dir(id)?;
         dir.lock()?;
         let record = dir.read()?;
         let first = teardown::living_first(&record)?;
         let status = crate::list::status_of(&record, first.is_some());
-        if status != Status::Running {
+        if !matches!(status, Status::Running | Status::Paused) {
             let message = format!(
                 "Container cannot be checkpointed in {} state: {id}",
                 status.name()
@@ -42,7 +43,13 @@ impl Engine {
         let config = dir.read_config()?;
         let spec = Spec::parse(&config)?;
         external::refuse_criu_config(&spec)?;
-        dump(&record, &spec, options)?;
+        // criu cannot look into processes that stand still. Of those that it may let go on it lets none get anywhere,
+        // and in the end they stand still again.
+        let frozen = match status {
+            Status::Paused => Some(self.group(&record)?.freezer_dir()?),
+            _ => None,
+        };
+        dump(&record, &spec, frozen.as_deref(), options)?;
         if options.leave_running || options.pre_dump {
             return Ok(());
         }
@@ -50,7 +57,12 @@ impl Engine {
     }
 }
 
-fn dump(record: &Record, spec: &Spec<'_>, options: &CheckpointOptions<'_>) -> Result<()> {
+fn dump(
+    record: &Record,
+    spec: &Spec<'_>,
+    frozen: Option<&str>,
+    options: &CheckpointOptions<'_>,
+) -> Result<()> {
     let images = made_directory(options.criu.images)?;
     let work = options.criu.work.map(made_directory).transpose()?;
     let service = Service::start(&[])?;
@@ -59,6 +71,7 @@ fn dump(record: &Record, spec: &Spec<'_>, options: &CheckpointOptions<'_>) -> Re
         .number(3, options.leave_running)
         .text(13, &record.rootfs)
         .number(18, options.link_remap)
+        .text(44, frozen.unwrap_or(""))
         .number(46, options.tcp_skip_in_flight);
     if let Some(parent) = options.parent {
         message = message.text(14, parent).number(15, true);
@@ -137,6 +150,11 @@ fn mounts(
             || resolved.contains(&line.at)
         {
             message = request::mount(message, &line.at, &line.at);
+        }
+    }
+    for (line, source) in external::device_mounts(&root, spec, lines) {
+        if !binds.contains(&line.at) && !resolved.contains(&line.at) {
+            message = request::mount(message, &line.at, &external::device_key(source));
         }
     }
     Ok(message)

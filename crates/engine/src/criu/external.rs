@@ -12,11 +12,17 @@ use sys::{AsFd, AsRawFd, file, root};
 use crate::error::{Error, Kind, Result};
 use crate::record::Record;
 
+const NULL: &str = "/dev/null";
+
 /// A line of `/proc/PID/mountinfo` (proc_pid_mountinfo(5)).
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct MountLine<'t> {
     /// The mount's number.
     pub(super) id: &'t str,
+    /// The number of its file system.
+    device: &'t str,
+    /// What of its file system it shows.
+    root: &'t str,
     /// Where it is, as the process sees it.
     pub(super) at: String,
     /// Its file system.
@@ -33,7 +39,9 @@ fn mount_line(line: &str) -> Option<MountLine<'_>> {
     let mut words = before.split(' ');
     Some(MountLine {
         id: words.next()?,
-        at: unescaped(words.nth(3)?),
+        device: words.nth(1)?,
+        root: words.next()?,
+        at: unescaped(words.next()?),
         fstype: after.split(' ').next()?,
     })
 }
@@ -51,10 +59,15 @@ fn unescaped(text: &str) -> String {
     })
 }
 
-/// Where a mount's destination is beneath `root`, as the kernel resolves it. One that is not there is on
-/// another mount, and taken by its words.
+/// Where a mount's destination is beneath `root`.
 pub(super) fn destination(root: impl AsFd, mount: &Mount<'_>) -> String {
-    let words = format!("/{}", mount.destination.trim_matches('/'));
+    resolved(root, &mount.destination)
+}
+
+/// A path beneath `root`, as the kernel resolves it. One that is not there is on another mount, and taken by its
+/// words.
+fn resolved(root: impl AsFd, path: &str) -> String {
+    let words = format!("/{}", path.trim_matches('/'));
     let found = root::open(&root, &words, OFlags::PATH).ok().and_then(|at| {
         let link = |fd| readlinkat(CWD, format!("/proc/self/fd/{fd}"), Vec::new()).ok();
         let top = link(root.as_fd().as_raw_fd())?.into_string().ok()?;
@@ -70,6 +83,52 @@ pub(super) fn binds<'s>(spec: &'s Spec<'s>) -> impl Iterator<Item = &'s Mount<'s
     spec.mounts
         .iter()
         .filter(|mount| mount.parsed_options().bind.is_some())
+}
+
+/// The devices of a configuration that may be the host's nodes, by their paths in the container and on the host:
+/// root of a user namespace makes none, so that those are bound. What hides a file is the host's null device, too.
+pub(super) fn devices<'s>(spec: &'s Spec<'s>) -> Vec<(&'s str, &'s str)> {
+    let linux = spec.linux.as_ref();
+    let asked = linux.map_or(&[][..], |linux| &linux.devices);
+    let masked = linux.map_or(&[][..], |linux| &linux.masked_paths);
+    let always = plan::DEFAULT_DEVICES.iter().map(|(path, _, _)| *path);
+    let asked = asked.iter().map(|device| device.path.as_str());
+    let same = always.chain(asked).map(|path| (path, path));
+    let masked = masked.iter().map(|path| (path.as_str(), NULL));
+    same.chain(masked).collect()
+}
+
+/// The mounts that are devices of the host's: each with the device's path there.
+pub(super) fn device_mounts<'l>(
+    root: impl AsFd,
+    spec: &'l Spec<'_>,
+    lines: &'l [MountLine<'_>],
+) -> Vec<(&'l MountLine<'l>, &'l str)> {
+    // What shows a part of a file system of the container's own criu knows how to make.
+    let is_whole = |of: &MountLine<'_>| {
+        let mut all = lines.iter();
+        all.any(|line| line.device == of.device && line.root == "/")
+    };
+    let foreign: Vec<_> = lines.iter().filter(|line| !is_whole(line)).collect();
+    if foreign.is_empty() {
+        return Vec::new();
+    }
+    let mut found = Vec::new();
+    for (path, source) in devices(spec) {
+        let at = resolved(&root, path);
+        found.extend(
+            foreign
+                .iter()
+                .filter(|line| line.at == at)
+                .map(|line| (*line, source)),
+        );
+    }
+    found
+}
+
+/// The name under which criu keeps a device of the host's.
+pub(super) fn device_key(path: &str) -> String {
+    format!("device:{path}")
 }
 
 /// Where a bind mount's source is on this host.

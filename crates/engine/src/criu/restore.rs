@@ -12,7 +12,7 @@ use sys::netlink::Route;
 use sys::process::{self, Ended};
 use sys::rustix::fs::{OFlags, stat};
 use sys::rustix::process::{Pid, Signal};
-use sys::{AsFd, BorrowedFd, OwnedFd, file};
+use sys::{AsFd, AsRawFd, BorrowedFd, OwnedFd, file, mount, overlay};
 use wire::Message;
 
 use super::checkpoint::{DESCRIPTORS, made_directory};
@@ -26,7 +26,7 @@ use crate::options::Options;
 use crate::prepare::Cgroups;
 use crate::record::Record;
 use crate::state_dir::StateDir;
-use crate::{Engine, delete};
+use crate::{Engine, delete, idmap};
 
 const LOG: &str = "restore.log";
 const LARGEST_DESCRIPTORS: usize = 64 << 10;
@@ -120,7 +120,9 @@ impl Restoring<'_, '_, '_> {
         // criu wants a mount for a root. It goes with the namespace, however this ends.
         let mounts = PrivateMounts::enter()?;
         mounts.bind_on_itself(&self.launching.record.rootfs)?;
-        // criu mounts below them, which takes directories of this namespace.
+        // criu mounts below them, which takes directories of this namespace. What it writes is the host's.
+        let work = made_directory(criu.criu.work.unwrap_or(criu.criu.images))?;
+        self.hand_over_images(criu.criu.images)?;
         let images = directory(criu.criu.images)?;
         let joined = joined_namespaces(self.spec)?;
         let handed: Vec<BorrowedFd<'_>> = joined.iter().map(|(_, fd)| fd.as_fd()).collect();
@@ -128,8 +130,7 @@ impl Restoring<'_, '_, '_> {
         if let Some(group) = &self.launching.group {
             group.join(service.pid())?;
         }
-        let work = criu.criu.work.map(made_directory).transpose()?;
-        let mut message = request::common(&criu.criu, &images, work.as_ref(), LOG)
+        let mut message = request::common(&criu.criu, &images, Some(&work), LOG)
             .number(6, true)
             .number(26, true)
             .text(13, &self.launching.record.rootfs)
@@ -158,6 +159,22 @@ impl Restoring<'_, '_, '_> {
         self.pidfd
             .take()
             .ok_or_else(|| Error::new(Kind::Bug, "restored nothing"))
+    }
+
+    /// Processes of a user namespace read what was saved of them by themselves, some of it as nobody yet and some as
+    /// root there. The files may be read by all; but their directory is the host's root's alone. So in this mount
+    /// namespace it has the permissions of another one. Where there is no such overlay, its own have to do.
+    fn hand_over_images(&self, path: &str) -> Result<()> {
+        let linux = self.spec.linux.as_ref();
+        if linux.is_none_or(|linux| linux.uid_mappings.is_empty()) {
+            return Ok(());
+        }
+        let open = mount::empty_directory()?;
+        let layers = [format!("/proc/self/fd/{}", open.as_raw_fd()), path.into()];
+        match overlay::read_only(&layers) {
+            Ok(seen) => Ok(mount::attach(&seen, directory(path)?, path)?),
+            Err(_) => Ok(()),
+        }
     }
 
     fn attend(&mut self, notice: Notice<'_>) -> Result<()> {
@@ -200,6 +217,7 @@ impl Restoring<'_, '_, '_> {
         let number = i32::try_from(pid).ok().and_then(Pid::from_raw);
         let pidfd = process::open(number.ok_or_else(gone)?)?;
         self.pidfd = Some(pidfd.ok_or_else(gone)?);
+        idmap::check_restored(pid, self.spec.linux.as_ref())?;
         self.launching.take_over(pid)?;
         self.launching
             .carry_out_where(|act| matches!(act, HostAct::PidFile { .. } | HostAct::Commit))?;
@@ -229,6 +247,15 @@ impl Restoring<'_, '_, '_> {
             let source = external::source(&self.launching.record, mount);
             let at = external::destination(&root, mount);
             message = request::mount(message, &at, &source);
+        }
+        let mut devices: Vec<&str> = external::devices(self.spec)
+            .into_iter()
+            .map(|(_, source)| source)
+            .collect();
+        devices.sort_unstable();
+        devices.dedup();
+        for source in devices {
+            message = request::mount(message, &external::device_key(source), source);
         }
         self.cgroup_mounts(message)
     }

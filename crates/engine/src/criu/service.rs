@@ -249,8 +249,14 @@ pub(super) fn with_log(error: Error, log: &str) -> Error {
 
 /// The last line that tells of an error and not only that there was one, without its time.
 fn last_error(log: &str) -> Option<&str> {
+    const CONSEQUENCES: [&str; 4] = [
+        "FAILED",
+        "failed with -1",
+        "cgroupd: recv req error",
+        "Unable to open fd=",
+    ];
     let told = |line: &&str| {
-        line.contains("Error (") && !line.contains("FAILED") && !line.contains("failed with -1")
+        line.contains("Error (") && !CONSEQUENCES.iter().any(|words| line.contains(words))
     };
     let line = log.lines().rev().find(told)?;
     Some(line.get(line.find("Error (")?..)?.trim())
@@ -284,7 +290,7 @@ mod tests {
 
     #[test]
     fn the_last_error_that_tells_something_is_quoted() {
-        let log = "(0.1) Error (a.c:1): first\n(0.2) Error (b.c:2): second\n(0.3) Error (b.c:9): Dump files (pid: 1) failed with -1\n(0.3) Error (c.c:3): Dumping FAILED.\n(0.4) bye\n";
+        let log = "(0.1) Error (a.c:1): first\n(0.2) Error (b.c:2): second\n(0.2) Error (c.c:2): cg: cgroupd: recv req error\n(0.3) Error (b.c:9): Dump files (pid: 1) failed with -1\n(0.3) Error (c.c:3): Dumping FAILED.\n(0.4) bye\n";
         assert_eq!(last_error(log), Some("Error (b.c:2): second"));
         assert_eq!(last_error("all is well\n"), None);
     }

@@ -201,6 +201,8 @@ fn what_cannot_be_leaves_nothing() {
         .fails("Container cannot be checkpointed in created state");
     rig.checkpoint(&["--lazy-pages"])
         .fails("--lazy-pages: not supported");
+    rig.checkpoint(&["--status-fd", "0"])
+        .fails("--status-fd: not supported: it is for --lazy-pages");
     rig.checkpoint(&["--manage-cgroups-mode", "hard"])
         .fails("none of soft, full, strict, ignore");
     rig.bundle.call(&["delete", "--force", &rig.bundle.id]).ok();
@@ -264,6 +266,72 @@ fn what_mounts_stand_on_is_made_again() {
     rig.restore(&[]).ok();
     rig.counts_on_from(saved);
     assert_eq!(rig.bundle.exec_sh("cat /data/one").ok().out, "told\n");
+    rig.end();
+}
+
+#[test]
+fn a_container_with_ids_of_its_own_comes_back() {
+    let Some(mut rig) = Rig::new() else { return };
+    rig.counts();
+    rig.bundle.map_users(100_000, 1000);
+    std::fs::create_dir(rig.bundle.below("rootfs/data")).expect("a directory");
+    let data = rig.bundle.dir.join("data");
+    std::os::unix::fs::chown(data, Some(100_000), Some(100_000)).expect("chown");
+    rig.bundle.config["linux"]["devices"] =
+        json!([{"path": "/dev/fuse", "type": "c", "major": 10, "minor": 229}]);
+    rig.bundle.detach().ok();
+    rig.counts_on_from(3);
+    let script = "cat /proc/self/uid_map; stat -c %t:%T /dev/null /dev/zero /dev/fuse /proc/keys; \
+        echo x >/dev/null; head -c 2 /dev/zero | od -An -tx1; wc -c </proc/keys; ls /proc/acpi";
+    let before = rig.bundle.exec_sh(script).ok().out;
+    for _ in 0..2 {
+        rig.checkpoint(&[]).ok();
+        let saved = rig.number();
+        rig.restore(&[]).ok();
+        rig.counts_on_from(saved);
+        assert_eq!(rig.bundle.exec_sh(script).ok().out, before);
+    }
+    // Whose ids they are the configuration says, and no saved file.
+    rig.checkpoint(&[]).ok();
+    rig.bundle.config["linux"]["uidMappings"][0]["size"] = json!(2000);
+    rig.bundle.write_config();
+    rig.restore(&[])
+        .fails("linux.uidMappings: the container was saved with another");
+    rig.bundle.assert_nothing_left("restore with other maps");
+    let linux = rig.bundle.config["linux"]
+        .as_object_mut()
+        .expect("an object");
+    linux.remove("uidMappings");
+    linux.remove("gidMappings");
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(rig.bundle.below("images"), open).expect("chmod");
+    rig.bundle.without_namespace("user").write_config();
+    rig.restore(&[])
+        .fails("user: the container was saved with another");
+    rig.bundle.assert_nothing_left("restore without maps");
+}
+
+#[test]
+fn what_is_paused_is_saved_and_stays_so() {
+    let Some(mut rig) = Rig::new() else { return };
+    rig.counts();
+    rig.bundle.detach().ok();
+    rig.counts_on_from(3);
+    rig.bundle.verb("pause").ok();
+    let stopped = rig.number();
+    rig.checkpoint(&["--leave-running"]).ok();
+    assert_eq!(rig.bundle.status(), "paused");
+    assert_eq!(rig.number(), stopped, "it stood still meanwhile");
+    rig.bundle.verb("resume").ok();
+    rig.counts_on_from(stopped);
+    rig.bundle.verb("pause").ok();
+    let stopped = rig.number();
+    rig.checkpoint(&[]).ok();
+    assert_eq!(rig.number(), stopped);
+    rig.bundle.assert_nothing_left("checkpoint");
+    rig.restore(&[]).ok();
+    assert_eq!(rig.bundle.status(), "running");
+    rig.counts_on_from(stopped);
     rig.end();
 }
 

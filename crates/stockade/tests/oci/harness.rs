@@ -312,9 +312,14 @@ impl Bundle {
             self.dir.join(format!("out.{call}")),
             self.dir.join(format!("err.{call}")),
         );
-        command
-            .stdout(File::create(&out).expect("a file"))
-            .stderr(File::create(&err).expect("a file"));
+        // For root of a user namespace, too: a restored process opens what it writes to anew.
+        let create = |path| {
+            let file = File::create(path).expect("a file");
+            let all = std::os::unix::fs::PermissionsExt::from_mode(0o666);
+            file.set_permissions(all).expect("chmod");
+            file
+        };
+        command.stdout(create(&out)).stderr(create(&err));
         Running {
             child: command.spawn().expect("it starts"),
             out,
