@@ -1,4 +1,5 @@
-//! bpf(2): load, attach, find and replace programs of the kernel's extended BPF.
+//! bpf(2): load, attach, find and replace programs of the kernel's extended BPF, and the memory that
+//! programs have for each cgroup.
 //!
 //! Only what programs attached to a cgroup need. Layouts are those of `union bpf_attr` in
 //! `linux/bpf.h`; bytes past the last field that is used are not passed, which the kernel reads as zero.
@@ -11,6 +12,9 @@ use rustix::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use rustix::io::Errno;
 
 use crate::error::{Error, Result};
+
+pub mod assemble;
+pub mod storage;
 
 const PROG_LOAD: u32 = 5;
 const PROG_ATTACH: u32 = 8;
@@ -42,6 +46,12 @@ pub struct Insn {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum ProgramType {
+    /// Sees packets that sockets of a cgroup send and receive.
+    CgroupSkb = 8,
+    /// Decides on sockets that a cgroup's processes make, and on what they were bound to.
+    CgroupSock = 9,
+    /// Decides on, and changes, addresses that sockets are bound and connected to and send to.
+    CgroupSockAddr = 18,
     /// Decides on opening and making of device nodes by a cgroup's processes.
     CgroupDevice = 15,
 }
@@ -50,8 +60,42 @@ pub enum ProgramType {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum AttachType {
+    /// Packets that arrive.
+    Ingress = 0,
+    /// Packets that leave.
+    Egress = 1,
+    /// socket(2), of the families AF_INET and AF_INET6.
+    SockCreate = 2,
     /// Opening and making of device nodes.
     CgroupDevice = 6,
+    /// bind(2) of AF_INET sockets.
+    Bind4 = 8,
+    /// bind(2) of AF_INET6 sockets.
+    Bind6 = 9,
+    /// connect(2) to an AF_INET address.
+    Connect4 = 10,
+    /// connect(2) to an AF_INET6 address.
+    Connect6 = 11,
+    /// After bind(2) of AF_INET sockets.
+    PostBind4 = 12,
+    /// After bind(2) of AF_INET6 sockets.
+    PostBind6 = 13,
+    /// Datagrams over IPv4 whose address is given with them.
+    Sendmsg4 = 14,
+    /// Datagrams over IPv6 whose address is given with them.
+    Sendmsg6 = 15,
+}
+
+impl AttachType {
+    /// The programs that can be attached there.
+    pub fn program_type(self) -> ProgramType {
+        match self {
+            Self::Ingress | Self::Egress => ProgramType::CgroupSkb,
+            Self::SockCreate | Self::PostBind4 | Self::PostBind6 => ProgramType::CgroupSock,
+            Self::CgroupDevice => ProgramType::CgroupDevice,
+            _ => ProgramType::CgroupSockAddr,
+        }
+    }
 }
 
 #[repr(C)]
@@ -67,6 +111,8 @@ struct Load {
     kernel_version: u32,
     flags: u32,
     name: [u8; 16],
+    interface: u32,
+    attach_type: u32,
 }
 
 #[repr(C)]
@@ -121,8 +167,21 @@ struct ProgramInfo {
 /// # Errors
 /// `EPERM` without CAP_BPF or CAP_SYS_ADMIN, `EINVAL` or `EACCES` when the kernel's verifier refuses it.
 pub fn load(kind: ProgramType, name: &str, insns: &[Insn]) -> Result<OwnedFd> {
+    load_as(kind, 0, name, insns)
+}
+
+/// Loads a program that will be attached at `place`, and nowhere else.
+///
+/// # Errors
+/// As for [`load`].
+pub fn load_for(place: AttachType, name: &str, insns: &[Insn]) -> Result<OwnedFd> {
+    load_as(place.program_type(), place as u32, name, insns)
+}
+
+fn load_as(kind: ProgramType, place: u32, name: &str, insns: &[Insn]) -> Result<OwnedFd> {
     let mut attr = Load {
         kind: kind as u32,
+        attach_type: place,
         insn_count: u32::try_from(insns.len())
             .map_err(|_| error("prog_load", name, Errno::TOOBIG))?,
         insns: address(insns.as_ptr()),
@@ -207,22 +266,27 @@ pub fn open_by_id(id: u32) -> Result<OwnedFd> {
 /// # Errors
 /// When `program` is not one.
 pub fn name(program: impl AsFd) -> Result<String> {
-    let mut found = ProgramInfo::default();
-    let mut attr = Info {
-        fd: number(program.as_fd().as_raw_fd()),
-        length: u32::try_from(size_of::<ProgramInfo>()).unwrap_or(0),
-        info: address(&raw mut found),
-    };
-    // SAFETY: the kernel writes at most `length` bytes to `found`, which outlives the call, and follows no
-    // address in it, for all the lengths are zero.
-    unsafe { call(OBJ_GET_INFO_BY_FD, &mut attr) }
-        .map_err(|errno| error("obj_get_info_by_fd", "", errno))?;
+    let found = info(&program, ProgramInfo::default())?;
     Ok(found
         .name
         .iter()
         .take_while(|byte| **byte != 0)
         .map(|byte| char::from(*byte))
         .collect())
+}
+
+/// What the kernel says of a program. Where `found` has an address, it says how much there is room for.
+fn info(program: &impl AsFd, mut found: ProgramInfo) -> Result<ProgramInfo> {
+    let mut attr = Info {
+        fd: number(program.as_fd().as_raw_fd()),
+        length: u32::try_from(size_of::<ProgramInfo>()).unwrap_or(0),
+        info: address(&raw mut found),
+    };
+    // SAFETY: the kernel writes at most `length` bytes to `found`, which outlives the call, and to addresses
+    // in it no more than there is room for, which our callers (all in this module) vouch for.
+    unsafe { call(OBJ_GET_INFO_BY_FD, &mut attr) }
+        .map_err(|errno| error("obj_get_info_by_fd", "program", errno))?;
+    Ok(found)
 }
 
 fn attachment(
