@@ -4,8 +4,8 @@ use super::Finding;
 use super::source::Source;
 
 /// Crates that run before, or instead of, the C library's and the standard library's start-up.
-const START_PATH: [&str; 9] = [
-    "cgroup", "child", "engine", "ns", "oci", "plan", "seccomp", "spec", "sys",
+const START_PATH: [&str; 10] = [
+    "cgroup", "child", "engine", "net", "ns", "oci", "plan", "seccomp", "spec", "sys",
 ];
 /// Where `unsafe` may stand: `sys`, whose purpose it is, and the binary's entry, which the kernel calls.
 const UNSAFE: [&str; 2] = ["crates/sys/", "crates/stockade/src/entry.rs"];

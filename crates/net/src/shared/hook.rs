@@ -172,18 +172,16 @@ impl Hook {
 
     /// Jumps to `found` where the address in R8 (and R9) is one of the jail's.
     pub(super) fn if_listed(&mut self, family: Family, found: Label) {
-        self.each(family, |code, next| {
-            match family {
-                Family::V4 => {
-                    code.load(Size::U32, R4, R1, 0);
-                    code.jump_if_register(R4, Test::Equal, R8, found);
-                }
-                Family::V6 => {
-                    code.load(Size::U64, R4, R1, 0);
-                    code.jump_if_register(R4, Test::NotEqual, R8, next);
-                    code.load(Size::U64, R4, R1, 8);
-                    code.jump_if_register(R4, Test::Equal, R9, found);
-                }
+        self.each(family, |code, next| match family {
+            Family::V4 => {
+                code.load(Size::U32, R4, R1, 0);
+                code.jump_if_register(R4, Test::Equal, R8, found);
+            }
+            Family::V6 => {
+                code.load(Size::U64, R4, R1, 0);
+                code.jump_if_register(R4, Test::NotEqual, R8, next);
+                code.load(Size::U64, R4, R1, 8);
+                code.jump_if_register(R4, Test::Equal, R9, found);
             }
         });
     }
@@ -275,9 +273,11 @@ impl Hook {
         code.place(exact);
         code.jump_if(R8, Test::NotEqual, LOOPBACK4, done);
         code.place(turn);
-        code.load(Size::U32, R8, POLICY, LIST4);
-        code.store(Size::U32, CONTEXT, offset, R8);
+        code.load(Size::U32, R1, POLICY, LIST4);
+        code.store(Size::U32, CONTEXT, offset, R1);
         code.place(done);
+        // Read again, so that the verifier has to follow one way from here on and not one for each entry.
+        code.load(Size::U32, R8, CONTEXT, offset);
     }
 
     /// The same for the IPv6 destination in R8 and R9.
@@ -289,9 +289,8 @@ impl Hook {
         self.code.jump(done);
         self.code.place(turn);
         self.store_first6(offset);
-        self.code.load(Size::U64, R8, POLICY, LIST6);
-        self.code.load(Size::U64, R9, POLICY, LIST6 + 8);
         self.code.place(done);
+        self.load6(CONTEXT, offset);
     }
 
     /// R9 becomes the address to reach the one in R8 from.

@@ -57,7 +57,8 @@ pub fn confine(
 pub fn change(cgroup: &OwnedFd, path: &str, confinement: &Confinement<'_>) -> Result<()> {
     confinement.check()?;
     let missing = || {
-        let message = format!("{path}: the addresses of this jail were not confined when it started");
+        let message =
+            format!("{path}: the addresses of this jail were not confined when it started");
         Error::new(message).hint("start it anew to confine them")
     };
     let programs = Programs::at(cgroup).ok_or_else(missing)?;
@@ -90,4 +91,3 @@ fn failed(error: sys::Error) -> Error {
         _ => error,
     }
 }
-

@@ -5,9 +5,7 @@
 use alloc::vec::Vec;
 
 use sys::bpf::Insn;
-use sys::bpf::assemble::{
-    Function, Operation, R0, R1, R2, R3, R4, R8, R9, STACK, Size, Test,
-};
+use sys::bpf::assemble::{Function, Operation, R0, R1, R2, R3, R4, R8, R9, STACK, Size, Test};
 use sys::{Errno, Result};
 
 use super::hook::{CONTEXT, Family, Hook, POLICY, Setting};

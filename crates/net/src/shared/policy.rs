@@ -132,7 +132,11 @@ impl Confinement<'_> {
         ] {
             flags |= if set { flag } else { 0 };
         }
-        let words = [flags.to_ne_bytes(), counts[0].to_ne_bytes(), counts[1].to_ne_bytes()];
+        let words = [
+            flags.to_ne_bytes(),
+            counts[0].to_ne_bytes(),
+            counts[1].to_ne_bytes(),
+        ];
         fill(&mut value, FLAGS, words.into_iter());
         value
     }

@@ -79,7 +79,10 @@ impl Programs {
     /// be parked is no error.
     pub(super) fn take_or_load(parent: &str) -> sys::Result<Self> {
         let place = [parent, "/", PARKED].concat();
-        if let Some(found) = file::open(&place, DIRECTORY).ok().and_then(|dir| Self::at(&dir)) {
+        if let Some(found) = file::open(&place, DIRECTORY)
+            .ok()
+            .and_then(|dir| Self::at(&dir))
+        {
             return Ok(found);
         }
         match Self::park(parent, &place)? {
@@ -144,4 +147,63 @@ fn ours_at(dir: &OwnedFd, place: AttachType) -> Option<OwnedFd> {
         let program = bpf::open_by_id(id).ok()?;
         (bpf::name(&program).ok()? == NAME).then_some(program)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// When this fails, raise the number in [`PARKED`], and write down the new digest: programs that another
+    /// version has parked are not ours.
+    #[test]
+    fn the_parking_has_the_number_of_the_programs() {
+        let setting = Setting {
+            storage: 0,
+            errnos: true,
+        };
+        // FNV-1a.
+        let mut digest = 0xcbf2_9ce4_8422_2325_u64;
+        let mut count = 0;
+        for (_, assemble) in HOOKS {
+            for insn in assemble(setting).unwrap() {
+                count += 1;
+                let parts = [i64::from(insn.code), i64::from(insn.registers)];
+                let more = [i64::from(insn.offset), i64::from(insn.constant)];
+                for part in parts.into_iter().chain(more) {
+                    digest = (digest ^ part.cast_unsigned()).wrapping_mul(0x100_0000_01b3);
+                }
+            }
+        }
+        assert_eq!(
+            (PARKED, digest, count),
+            ("network-1", 11_730_565_592_788_939_854, 1188)
+        );
+    }
+
+    /// Also as a kernel before 5.18 takes them.
+    #[test]
+    fn the_kernel_takes_them_without_errnos() {
+        let loaded = Programs::load_with(false).unwrap();
+        assert_eq!(loaded.programs.len(), HOOKS.len());
+    }
+
+    #[test]
+    fn what_each_takes_to_load() {
+        let storage = Storage::new(NAME, u32::from(policy::SIZE.unsigned_abs())).unwrap();
+        for (place, assemble) in HOOKS {
+            let setting = Setting {
+                storage: storage.descriptor(),
+                errnos: true,
+            };
+            let begin = std::time::Instant::now();
+            let insns = assemble(setting).unwrap();
+            let assembled = begin.elapsed();
+            bpf::load_for(place, NAME, &insns).unwrap();
+            let loaded = begin.elapsed();
+            let count = insns.len();
+            std::eprintln!(
+                "{place:?}: {count} instructions, assembled in {assembled:?}, loaded after {loaded:?}"
+            );
+        }
+    }
 }
