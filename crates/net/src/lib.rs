@@ -10,8 +10,11 @@ extern crate alloc;
 extern crate std;
 
 pub mod address;
+pub mod alias;
 pub mod error;
 pub mod shared;
+pub mod veth;
 
 pub use address::{Address, Prefixed};
+pub use alias::{Alias, Given};
 pub use error::{Error, Result};

@@ -1,4 +1,4 @@
-//! rtnetlink(7), as far as moving network devices takes it: links, their addresses, and where they are.
+//! rtnetlink(7): links, their addresses, and where they are.
 
 use alloc::vec::Vec;
 
@@ -9,6 +9,11 @@ use rustix::net::{
 };
 
 use crate::error::{Error, OnCall, Result};
+
+mod assigned;
+mod pair;
+
+pub use assigned::Assigned;
 
 const NLMSG_ERROR: u16 = 2;
 const NLMSG_DONE: u16 = 3;

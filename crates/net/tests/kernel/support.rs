@@ -12,7 +12,7 @@ use net::shared::{Addresses, Confinement, confine};
 use sys::OwnedFd;
 use sys::rustix::fs::OFlags;
 
-const PROBE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/probe.py");
+const PROBE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/kernel/probe.py");
 
 /// A process that answers lines of Python (`probe.py`).
 pub(crate) struct Probe {

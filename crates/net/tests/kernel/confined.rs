@@ -1,9 +1,7 @@
-//! Jails with addresses of their own on one host, on the real kernel. Needs root.
+//! Jails with addresses of their own on one host.
 
-mod support;
-
+use crate::support::{Host, only, v4, v6};
 use net::shared::{Addresses, Confinement, change};
-use support::{Host, only, v4, v6};
 
 const HOST: &str = "192.0.2.1/32";
 const A: &str = "192.0.2.10";
