@@ -19,7 +19,8 @@ pub(crate) fn run(arguments: &[&str]) -> Result<(), String> {
     cargo(&measure)
 }
 
-fn cargo(arguments: &[&str]) -> Result<(), String> {
+/// Runs cargo to its end.
+pub(crate) fn cargo(arguments: &[&str]) -> Result<(), String> {
     let program = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
     let status = Command::new(program)
         .args(arguments)

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod bench;
+mod soak;
 mod tidy;
 
 use std::process::ExitCode;
@@ -13,6 +14,9 @@ usage: cargo xtask COMMAND
 COMMAND
   tidy            check the invariants that a machine can check
   bench [ARG...]  build the release binary and measure it (cargo xtask bench --help)
+  soak kills N    N random kills of the runtime, each followed by one `delete --force` (as root)
+  soak cycles N   N times create, start, delete; says what has grown (as root)
+                  STOCKADE: the binary, instead of a release build
 ";
 
 fn main() -> ExitCode {
@@ -21,6 +25,7 @@ fn main() -> ExitCode {
     let outcome = match words.as_slice() {
         ["tidy"] => tidy::check(),
         ["bench", rest @ ..] => bench::run(rest),
+        ["soak", what, count] => soak::run(what, count),
         _ => Err(USAGE.to_owned()),
     };
     match outcome {
