@@ -14,8 +14,9 @@ usage: cargo xtask COMMAND
 COMMAND
   tidy            check the invariants that a machine can check
   bench [ARG...]  build the release binary and measure it (cargo xtask bench --help)
-  soak kills N    N random kills of the runtime, each followed by one `delete --force` (as root)
+  soak kills N    kills the runtime at random until it died N times amid its work; one `delete --force` each (as root)
   soak cycles N   N times create, start, delete; says what has grown (as root)
+  soak people N   N times run, exec, logs, ps, rm; says what a monitor beside them has grown by (as root)
                   STOCKADE: the binary, instead of a release build
 ";
 
