@@ -8,9 +8,9 @@ use engine::{Error, Kind, Result};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sys::error::OnCall;
+use sys::root::entry::Entry;
 use sys::rustix::fs::{
     Access, AtFlags, CWD, FlockOperation, Mode, OFlags, accessat, flock, mkdirat, openat, renameat,
-    unlinkat,
 };
 use sys::rustix::io::retry_on_intr;
 use sys::rustix::thread::{Timespec, nanosleep};
@@ -86,12 +86,16 @@ impl Directory {
     /// # Errors
     /// When the file is damaged.
     pub fn settings(&self) -> Result<Settings> {
-        self.read_json(SETTINGS)?.ok_or_else(|| {
-            Error::new(
-                Kind::NotFound,
-                format!("{}: there is no container.json", self.path),
-            )
-        })
+        let settings: Settings = self.read_json(SETTINGS)?.ok_or_else(|| {
+            let message = format!("{}: there is no container.json", self.path);
+            Error::new(Kind::NotFound, message)
+        })?;
+        if self.path.rsplit('/').next() != Some(&settings.id) {
+            let file = self.file(SETTINGS);
+            let message = format!("{file} is damaged: it is another container's");
+            return Err(Error::new(Kind::Bug, message));
+        }
+        Ok(settings)
     }
 
     /// Writes down what it is, at once or not at all.
@@ -156,10 +160,7 @@ impl Directory {
         if stopped {
             return self.write(STOPPED, b"");
         }
-        match unlinkat(&self.fd, STOPPED, AtFlags::empty()) {
-            Ok(()) | Err(Errno::NOENT) => Ok(()),
-            Err(errno) => Err(sys::Error::new("unlink", &self.file(STOPPED), errno).into()),
-        }
+        self.clear(STOPPED)
     }
 
     /// Whether somebody wants it stopped.
@@ -228,9 +229,16 @@ impl Directory {
         Ok(file::write_all(&made, content, &path)?)
     }
 
+    /// Removes whatever has this name.
+    fn clear(&self, name: &str) -> Result<()> {
+        Ok(Entry::named(&self.fd, name.as_bytes())?.remove_tree()?)
+    }
+
     fn read(&self, name: &str) -> Result<Option<Vec<u8>>> {
         let path = self.file(name);
-        match file::open_at(&self.fd, name, OFlags::RDONLY | OFlags::NOFOLLOW, &path) {
+        // A FIFO in its place must not be waited for.
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        match file::open_at(&self.fd, name, flags, &path) {
             Ok(opened) => Ok(Some(file::read_all(&opened, LARGEST, &path)?)),
             Err(error) if error.errno == Errno::NOENT => Ok(None),
             Err(error) => Err(error.into()),
@@ -243,14 +251,21 @@ impl Directory {
         let opened = match self.create(&next) {
             // Of somebody who was killed.
             Err(error) if error.errno == Errno::EXIST => {
-                let _ = unlinkat(&self.fd, next.as_str(), AtFlags::empty());
+                self.clear(&next)?;
                 self.create(&next)
             }
             other => other,
         }?;
         file::write_all(&opened, bytes, &path)?;
-        renameat(&self.fd, next.as_str(), &self.fd, name).on("rename", &path)?;
-        Ok(())
+        let rename = || renameat(&self.fd, next.as_str(), &self.fd, name);
+        match rename() {
+            // Nothing of ours is a directory.
+            Err(Errno::ISDIR) => {
+                self.clear(name)?;
+                Ok(rename().on("rename", &path)?)
+            }
+            other => Ok(other.on("rename", &path)?),
+        }
     }
 
     fn create(&self, name: &str) -> sys::Result<OwnedFd> {

@@ -125,8 +125,9 @@ impl Log {
     }
 
     fn open(&mut self) -> sys::Result<()> {
-        let flags =
-            OFlags::WRONLY | OFlags::CREATE | OFlags::APPEND | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        // A FIFO in its place must not be waited for; nobody reads it, so it is none to write to.
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::APPEND | OFlags::NONBLOCK;
+        let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let mode = Mode::from_raw_mode(0o600);
         let opened = openat(&self.directory, LOG, flags, mode).on("open", LOG)?;
         let stat = fstat(&opened).on("fstat", LOG)?;

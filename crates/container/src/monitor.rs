@@ -13,6 +13,7 @@ use sys::rustix::event::{PollFd, PollFlags, poll};
 use sys::rustix::fs::{AtFlags, OFlags, unlinkat};
 use sys::rustix::net::{SocketFlags, SocketType, accept_with};
 use sys::rustix::pipe::{PipeFlags, pipe_with};
+use sys::rustix::process::Signal;
 use sys::rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
 use sys::rustix::time::Timespec;
 use sys::signal::{Set, Signals};
@@ -354,12 +355,12 @@ impl<'s> Monitor<'s> {
             }
             if knocked {
                 // Somebody who goes away at once is no failure of the container.
-                let _ = self.admit(streams, listener);
+                let _ = self.admit(streams, listener, &launched.pidfd);
             }
         }
     }
 
-    fn admit(&self, streams: &mut Streams, listener: &OwnedFd) -> Result<()> {
+    fn admit(&self, streams: &mut Streams, listener: &OwnedFd, first: &OwnedFd) -> Result<()> {
         let client = accept_with(listener, SocketFlags::CLOEXEC).on("accept", "")?;
         let mut request = [0u8; 1];
         socket::receive(&client, &mut request)?;
@@ -369,6 +370,7 @@ impl<'s> Monitor<'s> {
                 streams.clients.push(client);
             }
             b"w" => streams.clients.push(client),
+            b"k" => drop(sys::process::signal(first, Signal::KILL)?),
             _ => {}
         }
         Ok(())

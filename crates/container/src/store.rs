@@ -176,6 +176,16 @@ impl Store {
         link.to_str().ok().filter(|id| is_id(id)).map(String::from)
     }
 
+    /// The name that is this container's, as the names tell it.
+    fn name_of(&self, id: &str) -> Option<String> {
+        let path = format!("{}/names", self.data);
+        let names = sys::root::entry::names(&open_dir(&path).ok()??, &path).ok()?;
+        let mut names = names
+            .into_iter()
+            .filter_map(|name| String::from_utf8(name).ok());
+        names.find(|name| self.named(name).as_deref() == Some(id))
+    }
+
     fn name_path(&self, name: &str) -> String {
         format!("{}/names/{name}", self.data)
     }
@@ -248,7 +258,11 @@ impl Store {
         if let Ok(directory) = &directory {
             // What is locked is left alone by those who sweep.
             directory.lock_at_once();
-            name = directory.settings().map_or(name, |settings| settings.name);
+            let told = directory.settings().map(|settings| settings.name);
+            let own = told
+                .ok()
+                .filter(|name| self.named(name).as_deref() == Some(id));
+            name = own.or_else(|| self.name_of(id)).unwrap_or_default();
         }
         self.retire(id, &name)?;
         self.clear(id)

@@ -59,9 +59,14 @@ impl Engine {
     pub fn pause(&self, id: &str) -> Result<()> {
         let dir = self.open_state_dir(id)?;
         dir.lock()?;
-        let record = dir.read()?;
+        let mut record = dir.read()?;
         match self.status(&dir, &record)? {
-            Status::Running | Status::Created => {}
+            Status::Running => {}
+            // Written down: `start` would wait for it in vain, and does not ask the cgroup.
+            Status::Created => {
+                record.status = Status::Paused;
+                dir.write(&record)?;
+            }
             status => return Err(wrong_state("pause", id, status)),
         }
         Ok(self.group(&record)?.freeze(Deadline::after(PATIENCE_MS))?)
@@ -74,12 +79,17 @@ impl Engine {
     pub fn resume(&self, id: &str) -> Result<()> {
         let dir = self.open_state_dir(id)?;
         dir.lock()?;
-        let record = dir.read()?;
+        let mut record = dir.read()?;
         match self.status(&dir, &record)? {
             Status::Paused => {}
             status => return Err(wrong_state("resume", id, status)),
         }
-        Ok(self.group(&record)?.thaw(Deadline::after(PATIENCE_MS))?)
+        self.group(&record)?.thaw(Deadline::after(PATIENCE_MS))?;
+        if record.status == Status::Paused {
+            record.status = Status::Created;
+            dir.write(&record)?;
+        }
+        Ok(())
     }
 
     /// Changes limits while the container runs; what is not given stays.

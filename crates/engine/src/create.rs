@@ -242,6 +242,10 @@ impl Engine {
             other => other?,
         }
         if !dir.has_record() {
+            // One that is lost tells nothing of what there may be.
+            if dir.has_config() {
+                return Ok(false);
+            }
             // Nothing is made before the record is there.
             return dir.remove().map(|()| true);
         }

@@ -4,6 +4,7 @@ use alloc::format;
 use alloc::string::String;
 
 use cgroup::Group;
+use cgroup::control::Deadline;
 use plan::{Answer, Exec, Facts, Launch};
 use spec::state::Status;
 use spec::{Process, Spec};
@@ -11,6 +12,7 @@ use sys::process::{self, Ended};
 use sys::rustix::fs::{CWD, Mode, OFlags, openat};
 use sys::rustix::net::SocketType;
 use sys::rustix::process::Signal;
+use sys::rustix::thread::nanosleep;
 use sys::{AsFd, Errno, OwnedFd, file, socket};
 
 use crate::error::{Error, Kind, Result};
@@ -20,7 +22,8 @@ use crate::options::Terminal;
 use crate::record::Record;
 use crate::report;
 use crate::split::{self, PidEntry};
-use crate::{Engine, facts, hooks, seccomp_cache, sub_cgroup, teardown};
+use crate::state_dir::{MAKING_MS, MOMENT};
+use crate::{Engine, facts, hooks, list, seccomp_cache, sub_cgroup, teardown};
 
 const NEWUSER: u64 = 0x1000_0000;
 const NEWPID: u64 = 0x2000_0000;
@@ -111,6 +114,7 @@ impl Engine {
                 format!("cannot exec in a stopped container: {id}"),
             ));
         };
+        await_payload(&record)?;
         let config = dir.read_config()?;
         let spec = Spec::parse(&config)?;
         let checked = options.process.check(spec.linux.as_ref());
@@ -173,6 +177,23 @@ impl Engine {
         };
         follow(&plan, options, spawned, &agent, attend)
     }
+}
+
+/// The record of a container that runs is written while its first process is still at work on the root. Whoever
+/// joined its namespaces before that is in place would find the host's files there.
+fn await_payload(record: &Record) -> Result<()> {
+    // The built-in init stays what it is, but has the payload for a child.
+    let children = format!("/proc/{0}/task/{0}/children", record.pid);
+    let has_child = || sys::file::read_text(&children).map_or(true, |pids| !pids.is_empty());
+    let deadline = Deadline::after(MAKING_MS);
+    while record.status == Status::Running && list::waits_for_start(record.pid) && !has_child() {
+        if deadline.left().is_none() {
+            let message = format!("container {} is still being made", record.id);
+            return Err(Error::new(Kind::Busy, message));
+        }
+        let _ = nanosleep(&MOMENT);
+    }
+    Ok(())
 }
 
 /// A process that is about to join a container.

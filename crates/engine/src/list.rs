@@ -74,13 +74,15 @@ pub(crate) fn status_of(record: &Record, lives: bool) -> Status {
         (Status::Creating, _) => Status::Creating,
         (_, false) => Status::Stopped,
         (Status::Created, _) if waits_for_start(record.pid) => Status::Created,
+        // It was frozen before it was started.
+        (Status::Paused, _) => Status::Paused,
         _ if is_frozen(record) => Status::Paused,
         _ => Status::Running,
     }
 }
 
-/// Until `start`, the first process runs the child program from its memory file.
-fn waits_for_start(pid: u32) -> bool {
+/// Until it executes the payload, the first process runs the child program from its memory file.
+pub(crate) fn waits_for_start(pid: u32) -> bool {
     let link = readlinkat(CWD, format!("/proc/{pid}/exe"), Vec::new());
     link.is_ok_and(|link| link.to_bytes().starts_with(b"/memfd:stockade-child"))
 }

@@ -4,6 +4,7 @@ use alloc::borrow::Cow;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt::Display;
 
 use cgroup::{Controller, Controllers, Leaf, Version};
 use serde::{Deserialize, Serialize};
@@ -24,7 +25,8 @@ pub struct Record {
     pub format: u32,
     /// The container's name.
     pub id: String,
-    /// How far it was when this was written. What it is now, the kernel says.
+    /// How far it was when this was written. What it is now, the kernel says; `paused` is one that was frozen
+    /// before it was started.
     pub status: Status,
     /// Its first process as the host numbers it; 0 before there is one.
     #[serde(default)]
@@ -120,18 +122,38 @@ impl Record {
         }
     }
 
+    /// The record as it is written: JSON whose last member is a checksum of what stands before it. What a
+    /// record names is killed and removed, so not one changed byte of it may be taken for the truth.
+    ///
+    /// # Errors
+    /// A bug of ours.
+    pub fn to_json(&self) -> Result<Vec<u8>> {
+        let mut text = serde_json::to_vec(self).map_err(|error| {
+            let message = alloc::format!("state.json cannot be written: {error}");
+            Error::new(Kind::Bug, message)
+        })?;
+        // The closing brace comes after the checksum.
+        text.pop();
+        Ok(Self::sealed(text))
+    }
+
+    /// A record's members, with the opening brace and without the closing one, as a record with its checksum.
+    pub fn sealed(mut members: Vec<u8>) -> Vec<u8> {
+        let tail = tail(&members);
+        members.extend_from_slice(&tail);
+        members
+    }
+
     /// Reads a record.
     ///
     /// # Errors
     /// When it is damaged or of another format.
     pub fn parse(id: &str, text: &[u8]) -> Result<Self> {
-        let damaged = |why: &dyn core::fmt::Display| {
-            Error::new(
-                Kind::Bug,
-                alloc::format!("container {id}: damaged state.json: {why}"),
-            )
-            .hint("`delete --force` removes what is left of it")
-        };
+        let damaged = |why: &dyn Display| damaged(id, why);
+        match text.split_last_chunk::<TAIL>() {
+            Some((body, end)) if *end == tail(body) => {}
+            _ => return Err(damaged(&"its checksum is another")),
+        }
         let record: Self = serde_json::from_slice(text).map_err(|error| damaged(&error))?;
         if record.format != FORMAT || record.id != id {
             return Err(damaged(&"not of this version, or of another container"));
@@ -143,4 +165,38 @@ impl Record {
     pub fn leaves(&self) -> Vec<Leaf> {
         self.cgroups.iter().map(CgroupRecord::leaf).collect()
     }
+}
+
+/// What is said of a container whose record cannot be read.
+pub(crate) fn damaged(id: &str, why: &dyn Display) -> Error {
+    let message = alloc::format!("container {id}: damaged state.json: {why}");
+    Error::new(Kind::Bug, message)
+        .hint("`delete --force`, or `rm --force`, removes what is left of it")
+}
+
+/// How long what stands behind a record's other members is.
+const TAIL: usize = SUM_NAME.len() + 16 + SUM_END.len();
+const SUM_NAME: &[u8] = b",\"checksum\":\"";
+const SUM_END: &[u8] = b"\"}";
+
+/// The checksum of the text before it (FNV-1a), as the last member. Any one changed byte changes it.
+fn tail(body: &[u8]) -> [u8; TAIL] {
+    let sum = body.iter().fold(0xcbf2_9ce4_8422_2325, |sum: u64, byte| {
+        (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    let digits = sum
+        .to_be_bytes()
+        .into_iter()
+        .flat_map(|byte| [byte >> 4, byte & 15]);
+    let digits = digits.map(|digit| b"0123456789abcdef"[usize::from(digit)]);
+    let all = SUM_NAME
+        .iter()
+        .copied()
+        .chain(digits)
+        .chain(SUM_END.iter().copied());
+    let mut tail = [0; TAIL];
+    tail.iter_mut()
+        .zip(all)
+        .for_each(|(place, byte)| *place = byte);
+    tail
 }

@@ -8,6 +8,7 @@ use cgroup::control::Deadline;
 use spec::state::Status;
 use sys::error::OnCall;
 use sys::file;
+use sys::root::entry::Entry;
 use sys::rustix::fs::{
     AtFlags, CWD, FlockOperation, Mode, OFlags, RawDir, flock, fstat, mkdirat, openat, renameat,
     statat, unlinkat,
@@ -25,9 +26,9 @@ const CONFIG: &str = "config.json";
 pub(crate) const START_SOCKET: &str = "start.sock";
 const LARGEST: usize = 16 << 20;
 /// How long others wait for a container that is being made, in milliseconds.
-const MAKING_MS: u32 = 2_000;
+pub(crate) const MAKING_MS: u32 = 2_000;
 /// Between two looks at it.
-const MOMENT: Timespec = Timespec {
+pub(crate) const MOMENT: Timespec = Timespec {
     tv_sec: 0,
     tv_nsec: 2_000_000,
 };
@@ -186,6 +187,11 @@ impl StateDir {
         statat(&self.dir, RECORD, AtFlags::SYMLINK_NOFOLLOW).is_ok()
     }
 
+    /// Whether there is a copy of the configuration, which comes after the record and goes before it.
+    pub(crate) fn has_config(&self) -> bool {
+        statat(&self.dir, CONFIG, AtFlags::SYMLINK_NOFOLLOW).is_ok()
+    }
+
     /// Lets others at the container, while its directory stays open.
     pub(crate) fn unlock(&self) {
         let _ = flock(&self.dir, FlockOperation::Unlock);
@@ -225,12 +231,12 @@ impl StateDir {
 
     /// Writes the first record, into a directory that nobody reads yet.
     pub(crate) fn write_first(&self, record: &Record) -> Result<()> {
-        self.write_new(RECORD, &to_json(record)?)
+        self.write_new(RECORD, &record.to_json()?)
     }
 
     /// Replaces the record, at once or not at all.
     pub(crate) fn write(&self, record: &Record) -> Result<()> {
-        self.replace("state.json.next", RECORD, &to_json(record)?)
+        self.replace("state.json.next", RECORD, &record.to_json()?)
     }
 
     /// Replaces the copy of the configuration, at once or not at all.
@@ -265,7 +271,18 @@ impl StateDir {
     /// # Errors
     /// When it is damaged or not there: whoever made the container was killed very early.
     pub fn read(&self) -> Result<Record> {
-        Record::parse(&self.id, &self.read_file(RECORD)?)
+        match self.read_file(RECORD) {
+            Err(error) if error.kind == Kind::Kernel(Errno::NOENT) && self.is_record_lost() => {
+                Err(crate::record::damaged(&self.id, &"it is gone"))
+            }
+            text => Record::parse(&self.id, &text?),
+        }
+    }
+
+    /// Whether there ought to be a record: seen between two looks at what is there only while one is, so it is
+    /// neither being made nor being removed.
+    fn is_record_lost(&self) -> bool {
+        self.has_config() && !self.has_record() && self.has_config()
     }
 
     /// Reads the copy of the configuration.
@@ -275,7 +292,9 @@ impl StateDir {
 
     fn read_file(&self, name: &str) -> Result<Vec<u8>> {
         let path = self.file(name);
-        let file = file::open_at(&self.dir, name, OFlags::RDONLY | OFlags::NOFOLLOW, &path)?;
+        // A FIFO in its place must not be waited for.
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        let file = file::open_at(&self.dir, name, flags, &path)?;
         Ok(file::read_all(&file, LARGEST, &path)?)
     }
 
@@ -294,31 +313,19 @@ impl StateDir {
         for name in [CONFIG, START_SOCKET, RECORD] {
             let _ = unlinkat(&self.dir, name, AtFlags::empty());
         }
-        let removed = match self.remove_empty() {
-            Err(Errno::NOTEMPTY) => {
-                self.remove_files()?;
-                self.remove_empty()
-            }
-            other => other,
-        };
-        removed.map_err(|errno| sys::Error::new("rmdir", &self.path, errno).into())
-    }
-
-    fn remove_empty(&self) -> core::result::Result<(), Errno> {
         match unlinkat(CWD, self.path.as_str(), AtFlags::REMOVEDIR) {
-            Err(Errno::NOENT) => Ok(()),
-            other => other,
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            // Of somebody who was killed, or what stands in a file's place.
+            Err(Errno::NOTEMPTY) => self.remove_tree(),
+            Err(errno) => Err(sys::Error::new("rmdir", &self.path, errno).into()),
         }
     }
 
-    fn remove_files(&self) -> Result<()> {
-        for name in names_in_all(&self.dir)? {
-            match unlinkat(&self.dir, name.as_c_str(), AtFlags::empty()) {
-                Ok(()) | Err(Errno::NOENT) => {}
-                Err(errno) => return Err(sys::Error::new("unlink", &self.path, errno).into()),
-            }
-        }
-        Ok(())
+    fn remove_tree(&self) -> Result<()> {
+        let at = self.path.len() - self.id.len();
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let root = openat(CWD, &self.path[..at], flags, Mode::empty()).on("open", &self.path)?;
+        Ok(Entry::named(&root, self.id.as_bytes())?.remove_tree()?)
     }
 }
 
@@ -333,9 +340,4 @@ pub(crate) fn names_in_all(dir: &OwnedFd) -> Result<Vec<alloc::ffi::CString>> {
         }
     }
     Ok(names)
-}
-
-fn to_json(record: &Record) -> Result<Vec<u8>> {
-    serde_json::to_vec(record)
-        .map_err(|error| Error::new(Kind::Bug, format!("state.json cannot be written: {error}")))
 }

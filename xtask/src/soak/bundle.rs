@@ -39,8 +39,12 @@ impl Bundle {
         config["process"]["args"] = json!(["sleep", "100"]);
         config["root"]["path"] = json!(self.dir.join("rootfs"));
         config["linux"]["cgroupsPath"] = json!(format!("/{0}/{0}", self.name));
-        config["linux"]["resources"]["memory"] = json!({"limit": 64 << 20});
-        config["linux"]["resources"]["pids"] = json!({"limit": 50});
+        // A hybrid host's unified hierarchy, seen alone, has no such controllers.
+        let unified = fs::read_to_string("/sys/fs/cgroup/cgroup.controllers");
+        if unified.map_or(true, |controllers| controllers.contains("memory")) {
+            config["linux"]["resources"]["memory"] = json!({"limit": 64 << 20});
+            config["linux"]["resources"]["pids"] = json!({"limit": 50});
+        }
         said(fs::write(&path, config.to_string()), &path)?;
         config["process"]["args"] = json!(["true"]);
         let short = self.dir.join("short");

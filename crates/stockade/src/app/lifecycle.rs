@@ -37,9 +37,14 @@ fn named(store: &Store, given: &str) -> Outcome<Named> {
 /// Does `act` for every container, and prints the names of those that it was done for. The first
 /// failure decides, but none keeps the others from their turn.
 fn each(store: &Store, given: &[String], act: impl Fn(&Named) -> Outcome<()>) -> Outcome<()> {
+    each_name(given, |name| act(&named(store, name)?))
+}
+
+/// The same, for what need not be a container that can be read.
+fn each_name(given: &[String], act: impl Fn(&str) -> Outcome<()>) -> Outcome<()> {
     let mut first = None;
     for name in given {
-        match named(store, name).and_then(|container| act(&container)) {
+        match act(name) {
             Ok(()) => print::out(&format!("{name}\n"))?,
             Err(failure) if first.is_none() => first = Some(failure),
             Err(failure) => eprintln!("{failure}"),
@@ -67,7 +72,9 @@ fn mend(store: &Store, container: &Named) -> Outcome<()> {
     };
     if matches!(left, Some(Status::Stopped)) && !container.directory.has_monitor() {
         store.engine.delete(&container.id, true)?;
-        let ending = container.directory.ending()?.unwrap_or_default();
+        // A damaged one is written anew.
+        let ending = container.directory.ending().ok().flatten();
+        let ending = ending.unwrap_or_default();
         let finished = engine::timestamp_now();
         container.directory.write_ending(&Ending {
             code: None,
@@ -188,7 +195,11 @@ pub(crate) fn stop(store: &Store, request: &cli::Stop) -> Outcome<()> {
 fn stop_one(store: &Store, container: &Named, request: &cli::Stop) -> Outcome<()> {
     container.directory.set_stopped(true)?;
     Channel::nudge(&container.directory);
-    let Some((record, status)) = runtime(store, &container.id)? else {
+    let found = runtime(store, &container.id).inspect_err(|_| {
+        // Whom to signal cannot be told, but its monitor knows whom to kill.
+        Channel::kill(&container.directory);
+    });
+    let Some((record, status)) = found? else {
         return Ok(container.directory.wait_for_monitor()?);
     };
     let signal = match &request.signal {
@@ -296,41 +307,67 @@ fn not_running(error: engine::Error, container: &Named) -> Failure {
 
 /// `rm`.
 pub(crate) fn remove(store: &Store, request: &cli::Remove) -> Outcome<()> {
-    each(store, &request.containers, |container| {
-        mend(store, container)?;
-        if runtime(store, &container.id)?.is_some() {
-            if !request.force {
-                let name = &container.settings.name;
-                return Err(Failure {
-                    code: None,
-                    message: format!("cannot remove container {name}: it is running"),
-                    hint: Some("stop it first, or use rm --force".into()),
-                });
-            }
-            kill_and_wait(store, container)?;
-        }
-        store.remove(&container.id)?;
-        if request.volumes || container.settings.auto_remove {
-            let _lock = store.lock_volumes()?;
-            store.remove_anonymous(&container.settings.volumes);
-        }
-        Ok(())
+    each_name(&request.containers, |given| match named(store, given) {
+        Ok(container) => remove_one(store, &container, request),
+        Err(_) if request.force => remove_damaged(store, given),
+        Err(failure) => Err(failure),
     })
 }
 
-fn kill_and_wait(store: &Store, container: &Named) -> Outcome<()> {
-    container.directory.set_stopped(true)?;
-    let _ = store.engine.kill(&container.id, libc_sigkill(), true);
-    let _ = store.engine.kill(&container.id, libc_sigkill(), false);
-    Channel::nudge(&container.directory);
+fn remove_one(store: &Store, container: &Named, request: &cli::Remove) -> Outcome<()> {
+    mend(store, container)?;
+    let runs = match runtime(store, &container.id) {
+        // By force not without its monitor: the record may be what is missing.
+        Ok(found) => found.is_some() || request.force && container.directory.has_monitor(),
+        // Whether it runs cannot be told; it shall not, in any case.
+        Err(_) if request.force => true,
+        Err(failure) => return Err(failure),
+    };
+    if runs {
+        if !request.force {
+            let name = &container.settings.name;
+            return Err(Failure {
+                code: None,
+                message: format!("cannot remove container {name}: it is running"),
+                hint: Some("stop it first, or use rm --force".into()),
+            });
+        }
+        kill_and_wait(store, &container.id, &container.directory)?;
+    }
+    store.remove(&container.id)?;
+    if request.volumes || container.settings.auto_remove {
+        let _lock = store.lock_volumes()?;
+        store.remove_anonymous(&container.settings.volumes);
+    }
+    Ok(())
+}
+
+/// By force, one goes whose `container.json` cannot be read; its volumes are left for `volume prune`.
+fn remove_damaged(store: &Store, given: &str) -> Outcome<()> {
+    let id = store.find(given)?;
+    let directory = store.open(&id)?;
+    kill_and_wait(store, &id, &directory)?;
+    Ok(store.remove(&id)?)
+}
+
+fn kill_and_wait(store: &Store, id: &str, directory: &Directory) -> Outcome<()> {
+    directory.set_stopped(true)?;
+    let _ = store.engine.kill(id, libc_sigkill(), true);
+    let killed = store.engine.kill(id, libc_sigkill(), false);
+    if killed.is_err_and(|error| !matches!(error.kind, Kind::NotFound | Kind::WrongState)) {
+        // Its record is damaged: its monitor sees it end when it is killed by its cgroup.
+        store.engine.delete(id, true)?;
+    }
+    // Also one of which the engine knows nothing any more.
+    Channel::kill(directory);
     // With its monitor gone, or in the middle of its start, there is nobody else to clean up.
     for _ in 0..500 {
-        if !container.directory.has_monitor() {
+        if !directory.has_monitor() {
             break;
         }
         std::thread::sleep(Duration::from_millis(10));
     }
-    Ok(store.engine.delete(&container.id, true)?)
+    Ok(store.engine.delete(id, true)?)
 }
 
 /// `wait`.

@@ -9,6 +9,7 @@ mod checkpoint;
 mod commands;
 mod configs;
 mod crash;
+mod damaged;
 mod exec;
 mod harness;
 mod hooks;

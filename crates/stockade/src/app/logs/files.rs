@@ -1,8 +1,10 @@
 //! The files of a log, read as one: the numbered ones, which are older, and the one that is written.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+
+use sys::rustix::fs::OFlags;
 
 /// The files of a log, the oldest first.
 pub(super) struct Files {
@@ -19,6 +21,18 @@ struct Part {
     inode: u64,
     /// Where it starts.
     start: u64,
+}
+
+/// Opens what is a file, and waits for nobody to write to a FIFO.
+fn open_file(name: &str) -> io::Result<File> {
+    let flags = (OFlags::NONBLOCK | OFlags::NOFOLLOW).bits();
+    let mut options = OpenOptions::new();
+    options.read(true).custom_flags(flags.cast_signed());
+    let file = options.open(name)?;
+    match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(io::Error::other("not a file")),
+    }
 }
 
 impl Files {
@@ -45,7 +59,7 @@ impl Files {
                 0 => self.path.clone(),
                 _ => format!("{}.{number}", self.path),
             };
-            let file = match File::open(&name) {
+            let file = match open_file(&name) {
                 Err(error) if error.kind() == ErrorKind::NotFound => break,
                 opened => opened?,
             };
