@@ -12,6 +12,7 @@ mod read_back;
 mod set;
 mod translate;
 mod tree;
+mod watch;
 
 use alloc::borrow::Cow;
 use alloc::format;
@@ -33,6 +34,7 @@ pub use parse::size;
 pub use read_back::InForce;
 pub use set::Done;
 pub use tree::{Branch, Use};
+pub use watch::{Event, Trigger, Watch};
 
 /// Which hierarchies a command is about.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

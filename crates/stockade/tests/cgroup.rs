@@ -69,6 +69,9 @@ fn fails(words: &[&str]) -> String {
     ran.err
 }
 
+/// Takes 64 megabytes, as tail(1) keeps what it is to print.
+const HUNGRY: &str = "head -c 64M /dev/zero | tail -c 64M >/dev/null";
+
 /// A cgroup of a test's, and processes that were started in it.
 struct Cgroup {
     name: String,
@@ -334,11 +337,7 @@ fn what_a_version_does_not_have_is_refused_by_name() {
 fn limits_that_were_set_hold_and_failures_are_counted() {
     let mut cgroup = Cgroup::made(&["memory.max=8M", "pids.max=3"]);
     let name = cgroup.name.clone();
-    // Of a megabyte a line, until it is killed.
-    cgroup.process(
-        &name,
-        "awk 'BEGIN { while (1) x = x sprintf(\"%1000000s\", 1) }'",
-    );
+    cgroup.process(&name, HUNGRY);
     until("killed", || {
         let shown = ok(&["show", "--format", "json", &name]);
         let shown: serde_json::Value = serde_json::from_str(&shown).unwrap();
@@ -472,8 +471,7 @@ fn a_command_runs_in_a_cgroup_that_goes_with_it() {
         assert_eq!(ran_it.code, code, "{words:?}: {}", ran_it.err);
     }
     // Memory that is out kills; what cannot be had is refused before anything runs.
-    let hungry = "awk 'BEGIN { while (1) x = x sprintf(\"%1000000s\", 1) }'; exit $?";
-    let words = ["run", "-m", "16M", "--memory-swap", "0", "sh", "-c", hungry];
+    let words = ["run", "-m", "16M", "--memory-swap", "0", "sh", "-c", HUNGRY];
     assert_eq!(ran(&words).code, 137);
     if !is_v2() {
         let refused = ran(&["run", "--memory-high", "1M", "echo", "ran"]);
@@ -586,4 +584,235 @@ fn a_hybrid_host_has_both_of_a_path() {
     assert_eq!(cgroup.file("unified", "hugetlb.2MB.max"), "4194304");
     let shown = ok(&["show", &cgroup.name]);
     assert!(shown.contains("memory.limit_in_bytes") && shown.contains("cgroup.max.depth"));
+}
+
+/// Whether a process in there can open a device for reading: its answer by exit status.
+fn opens(cgroup: &str, device: &str) -> bool {
+    let script = format!("echo 0 >/dev/null; true <{device}");
+    let words = [
+        "run",
+        "--name",
+        &format!("{cgroup}/run"),
+        "sh",
+        "-c",
+        &script,
+    ];
+    ran(&words).code == 0
+}
+
+#[test]
+fn devices_are_allowed_and_denied() {
+    for only in [&[][..], &["-c", "unified"]] {
+        if !only.is_empty() && !is_hybrid() {
+            continue;
+        }
+        let cgroup = Cgroup::made(&[]);
+        let devices = |words: &[&str]| ok(&[&["devices"], only, &[&cgroup.name], words].concat());
+        assert_eq!(devices(&[]), "allow a\n");
+        assert!(opens(&cgroup.name, "/dev/zero"));
+        devices(&["deny", "a", "allow", "c 1:3 rw", "allow", "/dev/urandom r"]);
+        assert_eq!(devices(&[]), "deny a\nallow c 1:3 rw\nallow c 1:9 r\n");
+        assert!(!opens(&cgroup.name, "/dev/zero") && opens(&cgroup.name, "/dev/urandom"));
+        // Another is added to what is there.
+        devices(&["allow", "c 1:5 r"]);
+        assert!(opens(&cgroup.name, "/dev/zero") && !opens(&cgroup.name, "/dev/full"));
+        devices(&["allow", "a"]);
+        assert_eq!(devices(&[]), "allow a\n");
+        assert!(opens(&cgroup.name, "/dev/full"));
+    }
+}
+
+#[test]
+fn devices_are_a_setting_too_and_what_is_no_rule_is_refused() {
+    let cgroup = Cgroup::made(&["devices=deny a; allow c 1:3 rwm"]);
+    let rules = "deny a\nallow c 1:3 rwm\n";
+    assert_eq!(ok(&["devices", &cgroup.name]), rules);
+    let shown = ok(&["show", &cgroup.name]);
+    assert!(shown.contains("devices: allow c 1:3 rwm\n"), "{shown}");
+    for (words, told) in [
+        (&["allow"][..], "a rule is missing"),
+        (&["permit", "a"], "must be allow or deny"),
+        (&["allow", "c 1:x rwm"], "no rule for devices"),
+        (&["allow", "/etc/passwd"], "no rule for devices"),
+    ] {
+        let error = fails(&[&["devices", &cgroup.name], words].concat());
+        assert!(error.contains(told), "{error}");
+    }
+    assert_eq!(ok(&["devices", &cgroup.name]), rules);
+}
+
+#[test]
+fn a_containers_own_device_program_is_not_changed() {
+    if !is_v2() && !is_hybrid() {
+        return;
+    }
+    let place = common::app::Place::new();
+    let id = place.background("dev", &[], "sleep 1000");
+    let path = format!("/stockade/{id}");
+    for words in [
+        &["devices", "-c", "unified", &path][..],
+        &["devices", "-c", "unified", &path, "allow", "a"],
+    ] {
+        let error = fails(words);
+        assert!(
+            error.contains("is not of `stockade cgroup devices`"),
+            "{error}"
+        );
+    }
+    place.ok(&["rm", "-f", "dev"]);
+}
+
+/// Lines of `cgroup watch --format json`, until it ends.
+fn watched(words: &[&str], act: impl FnOnce()) -> Vec<serde_json::Value> {
+    let words = [&["watch", "--format", "json"], words].concat();
+    let child = command(&words).stdout(Stdio::piped()).spawn().unwrap();
+    // Watching begins before it waits, which is told by nothing but its sleep.
+    let pid = child.id();
+    until("waiting", || {
+        let inner = common::app::children(pid);
+        let wchan = |pid: &u32| fs::read_to_string(format!("/proc/{pid}/syscall"));
+        let is_poll = |text: String| text.starts_with("7 ") || text.starts_with("271 ");
+        inner.iter().any(|pid| wchan(pid).is_ok_and(is_poll))
+    });
+    act();
+    let out = child.wait_with_output().unwrap();
+    assert!(out.status.success());
+    let text = String::from_utf8(out.stdout).unwrap();
+    let lines = text.lines().map(|line| serde_json::from_str(line).unwrap());
+    lines.collect()
+}
+
+#[test]
+fn events_of_memory_tasks_and_the_end_are_told() {
+    let mut cgroup = Cgroup::made(&["memory.max=8M", "pids.max=3"]);
+    let name = cgroup.name.clone();
+    let events = watched(&["--time", "90", &name], || {
+        let failed = |key: &str| {
+            let shown = ok(&["show", "--format", "json", &name]);
+            let shown: serde_json::Value = serde_json::from_str(&shown).unwrap();
+            shown["Counters"][key]["Failures"].as_u64() > Some(0)
+        };
+        cgroup.process(&name, HUNGRY);
+        until("killed", || failed("memory.oom_kill"));
+        cgroup.process(&name, "for i in 1 2 3 4; do sleep 50 & done; sleep 50");
+        until("refused", || failed("pids"));
+        // Whatever looks only every second has looked by then.
+        std::thread::sleep(std::time::Duration::from_millis(1500));
+        ok(&["kill", &name]);
+        ok(&["rm", &name]);
+    });
+    let has = |file: &str, key: &str| {
+        let mut all = events.iter();
+        all.any(|one| one["File"] == file && one["Key"] == key && one["Cgroup"] == name.as_str())
+    };
+    assert!(
+        has(pick("memory.oom_control", "memory.events"), "oom_kill"),
+        "{events:?}"
+    );
+    assert!(has("pids.events", "max"), "{events:?}");
+    assert!(has("cgroup", "removed"), "{events:?}");
+    if is_v2() || is_hybrid() {
+        assert!(has("cgroup.events", "populated"), "{events:?}");
+    }
+}
+
+#[test]
+fn pressure_that_passes_a_mark_is_told() {
+    if !is_v2() && !is_hybrid() || !Path::new("/proc/pressure/cpu").exists() {
+        return;
+    }
+    let mut cgroup = Cgroup::made(&["cpuset.cpus=0"]);
+    let name = cgroup.name.clone();
+    let words = [
+        "--pressure",
+        "cpu some 10ms 2s",
+        "--time",
+        "60",
+        "-n",
+        "2",
+        &name,
+    ];
+    // One event is that it has processes now, the other the pressure of two that want one processor.
+    let events = watched(&words, || {
+        cgroup.process(&name, "while :; do :; done");
+        cgroup.process(&name, "while :; do :; done");
+    });
+    let pressure = |one: &&serde_json::Value| one["File"] == "cpu.pressure";
+    let found = events.iter().find(pressure);
+    assert_eq!(
+        found.map(|one| one["Key"].clone()),
+        Some("some 10000 2000000".into()),
+        "{events:?}"
+    );
+    let error = fails(&["watch", "--pressure", "cpu some 5 s", &name]);
+    assert!(error.contains("must be such as"), "{error}");
+}
+
+#[test]
+fn top_is_sorted_and_one_table_where_there_is_no_terminal() {
+    let mut cgroup = Cgroup::made(&[]);
+    let name = cgroup.name.clone();
+    let (busy, idle) = (cgroup.below("busy"), cgroup.below("idle"));
+    ok(&["create", &busy]);
+    ok(&["create", &idle]);
+    cgroup.process(&busy, "while :; do :; done");
+    let table = |sort: &str| {
+        let out = ok(&["top", "-s", sort, &name]);
+        let paths = out
+            .lines()
+            .skip(1)
+            .map(|line| line.split_whitespace().last());
+        let paths: Vec<String> = paths.map(|path| path.unwrap().to_owned()).collect();
+        (out, paths)
+    };
+    let (out, paths) = table("cpu");
+    assert!(
+        out.starts_with("CPU ") && paths.last() == Some(&idle),
+        "{out}"
+    );
+    let line = out.lines().find(|line| line.ends_with(&busy)).unwrap();
+    let share: f64 = line.split('%').next().unwrap().parse().unwrap();
+    assert!(share > 5.0, "{out}");
+    assert_eq!(table("name").1, [name.clone(), busy, idle]);
+    assert!(fails(&["top", "-s", "x"]).contains("--sort x"));
+}
+
+#[test]
+fn top_on_a_terminal_draws_sorts_and_gives_it_back() {
+    let cgroup = Cgroup::made(&[]);
+    // script(1) makes the terminal, and types what it reads.
+    let line = format!(
+        "stty rows 10 cols 110; {} cgroup top {}; stty -a",
+        stockade(),
+        cgroup.name
+    );
+    let mut script = Command::new("script")
+        .args(["-qec", &line, "/dev/null"])
+        .env("TERM", "xterm")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = script.stdin.take().unwrap();
+    for key in [&b"m"[..], b"\x1b[B", b"q"] {
+        std::thread::sleep(std::time::Duration::from_millis(1300));
+        std::io::Write::write_all(&mut input, key).unwrap();
+    }
+    let out = script.wait_with_output().unwrap();
+    let text = String::from_utf8_lossy(&out.stdout).into_owned();
+    let (shown, after) = text
+        .split_once("\x1b[?1049l")
+        .unwrap_or_else(|| panic!("{text}"));
+    assert!(
+        shown.contains("\x1b[?1049h") && shown.contains(&cgroup.name),
+        "{text}"
+    );
+    assert!(
+        shown.contains("GRAPH") && shown.contains("q quit"),
+        "{text}"
+    );
+    assert!(
+        after.contains(" icanon") && after.contains(" echo "),
+        "{after}"
+    );
 }

@@ -15,6 +15,7 @@ use sys::{Errno, OwnedFd};
 
 use super::{Target, bad, open};
 use crate::bpf::device_program;
+use crate::control::{Deadline, pause};
 use crate::controller::Controller;
 use crate::devices::{Device, Policy, Rule};
 use crate::error::{Error, Result};
@@ -181,17 +182,38 @@ impl Target {
 
 fn restrict_v1(leaf: &Leaf, dir: &OwnedFd, rules: &DeviceRules) -> Result<()> {
     for rule in &rules.0 {
-        let name = if rule.allow {
-            "devices.allow"
-        } else {
-            "devices.deny"
+        let name = match rule.allow {
+            true => "devices.allow",
+            false => "devices.deny",
         };
         for line in rule.v1_lines() {
-            file::write(dir, name, &line)
-                .map_err(|errno| file::write_error(name, &line, &leaf.dir(), errno))?;
+            write_v1(leaf, dir, name, &line)?;
         }
     }
     Ok(())
+}
+
+/// All devices at once are allowed or denied only where no cgroup is below; one that was just removed still
+/// counts for a moment.
+fn write_v1(leaf: &Leaf, dir: &OwnedFd, name: &'static str, line: &str) -> Result<()> {
+    let deadline = Deadline::after(1000);
+    loop {
+        let Err(errno) = file::write(dir, name, line) else {
+            return Ok(());
+        };
+        let error = file::write_error(name, line, &leaf.dir(), errno);
+        if line != "a" || errno != Errno::INVAL {
+            return Err(error);
+        }
+        let below = sys::file::open(&leaf.dir(), walk::FLAGS)?;
+        if walk::children(&below).is_ok_and(|children| !children.is_empty()) {
+            return Err(error.hint("cgroup v1 takes this only while no cgroup is below"));
+        }
+        if deadline.left().is_none() {
+            return Err(error);
+        }
+        pause(2_000_000);
+    }
 }
 
 fn restrict_v2(leaf: &Leaf, group: &Group, rules: &DeviceRules) -> Result<()> {

@@ -1,9 +1,12 @@
 //! `stockade cgroup …`: cgroups by hand.
 
 mod change;
+mod devices;
 mod list;
 mod run;
 mod show;
+mod top;
+mod watch;
 
 use cgroup::Layout;
 use cgroup::hand::{Selection, Target};
@@ -25,6 +28,9 @@ pub(crate) fn act(verb: CgroupVerb) -> Outcome<i32> {
         CgroupVerb::Kill(request) => change::kill(&request).map(done),
         CgroupVerb::Remove(request) => change::remove(&request).map(done),
         CgroupVerb::Run(request) => run::run(&request),
+        CgroupVerb::Devices(request) => devices::devices(&request).map(done),
+        CgroupVerb::Watch(request) => watch::watch(&request).map(done),
+        CgroupVerb::Top(request) => top::top(&request).map(done),
     }
 }
 

@@ -31,6 +31,12 @@ pub(crate) enum CgroupVerb {
     Remove(CgroupRemove),
     /// `run`
     Run(CgroupRun),
+    /// `devices`
+    Devices(CgroupDevices),
+    /// `watch`
+    Watch(CgroupWatch),
+    /// `top`
+    Top(CgroupTop),
 }
 
 /// `cgroup ls`
@@ -123,6 +129,44 @@ pub(crate) struct CgroupRun {
     pub(crate) command: Vec<String>,
 }
 
+/// `cgroup devices`
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct CgroupDevices {
+    pub(crate) controllers: Option<String>,
+    pub(crate) cgroup: String,
+    /// `allow` or `deny`, and a rule, as often as wanted; without them the policy is shown.
+    pub(crate) rules: Vec<String>,
+}
+
+/// `cgroup watch`
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct CgroupWatch {
+    pub(crate) controllers: Option<String>,
+    /// End after so many events.
+    pub(crate) count: Option<i64>,
+    pub(crate) format: Option<String>,
+    pub(crate) pressure: Vec<String>,
+    /// End after so many seconds.
+    pub(crate) time: Option<i64>,
+    pub(crate) cgroups: Vec<String>,
+}
+
+/// `cgroup top`
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct CgroupTop {
+    pub(crate) controllers: Option<String>,
+    /// How many levels; none is all.
+    pub(crate) depth: Option<i64>,
+    /// Seconds between two looks.
+    pub(crate) interval: Option<i64>,
+    pub(crate) once: bool,
+    pub(crate) sort: Option<String>,
+    pub(crate) cgroup: Option<String>,
+}
+
 /// `which`
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -145,6 +189,9 @@ pub(super) fn verb(group: &Command, matches: &ArgMatches) -> Result<CgroupVerb, 
         "kill" => CgroupVerb::Kill(fill::into(given)?),
         "rm" => CgroupVerb::Remove(fill::into(given)?),
         "run" => CgroupVerb::Run(fill::into(given)?),
+        "devices" => CgroupVerb::Devices(fill::into(given)?),
+        "watch" => CgroupVerb::Watch(fill::into(given)?),
+        "top" => CgroupVerb::Top(fill::into(given)?),
         _ => return Err(format!("no command cgroup {name}")),
     })
 }
@@ -165,7 +212,10 @@ pub(super) fn cgroup() -> Command {
             thaw(),
             kill(),
             rm(),
+            devices(),
             run(),
+            top(),
+            watch(),
         ],
     )
 }
@@ -307,5 +357,49 @@ fn run() -> Command {
             value("pids", "N", "At most N tasks"),
             list("set", "KEY=VALUE", "Any other setting").short('s'),
             command,
+        ])
+}
+
+fn devices() -> Command {
+    let help =
+        "allow or deny, then a, \"c 1:3 rwm\", \"b 8:* r\" or \"/dev/null rw\"; as often as wanted";
+    let rules = operands("rules", "RULE", help).required(false);
+    Command::new("devices")
+        .about("Show or change which device nodes a cgroup's processes may use")
+        .args([controllers(), one(), rules])
+}
+
+fn watch() -> Command {
+    let help = "Also when waiting for a resource took so long: \"memory some 150ms 2s\"";
+    Command::new("watch")
+        .about("Print what happens to cgroups: events of memory, tasks, pressure")
+        .args([
+            controllers(),
+            number("count", "N", "End after N events").short('n'),
+            value("format", "FORMAT", "text or json [default: text]"),
+            list("pressure", "TRIGGER", help),
+            number("time", "SECONDS", "End after so long").short('t'),
+            several(),
+        ])
+}
+
+fn top() -> Command {
+    let sort = value(
+        "sort",
+        "COLUMN",
+        "cpu, memory, tasks, io or name [default: cpu]",
+    );
+    Command::new("top")
+        .about("Show what cgroups use, live")
+        .args([
+            controllers(),
+            number("depth", "N", "At most N levels").short('L'),
+            number("interval", "SECONDS", "Between two looks [default: 1]").short('d'),
+            flag(
+                "once",
+                "Print one table, as where the output is no terminal",
+            ),
+            sort.short('s'),
+            one().required(false),
         ])
 }

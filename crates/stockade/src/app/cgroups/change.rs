@@ -5,7 +5,7 @@ use cgroup::{Deadline, Layout, Version};
 
 use super::super::failure::{Failure, Outcome};
 use super::super::print;
-use super::{existing, host, process};
+use super::{devices, existing, host, process};
 use crate::cli;
 
 /// Seconds to wait for processes to stop or to end.
@@ -76,6 +76,10 @@ pub(super) fn set_all(
         pairs.push(pair(text).ok_or_else(|| Failure::new(format!("{text:?}: not KEY=VALUE")))?);
     }
     for (key, value) in pairs {
+        if key == "devices" {
+            target.restrict_devices(&devices::rules_of(&value)?)?;
+            continue;
+        }
         let done = target.set(layout, &key, &value)?;
         let said = |one: &cgroup::hand::Done| one.version == Version::V1 && one.file != key;
         let lines: String = done
