@@ -1,9 +1,18 @@
 //! The environment that a shim is started with: read once, by the few names that matter.
 
 use alloc::string::String;
+use alloc::vec::Vec;
+use core::ffi::CStr;
 
-use sys::file;
 use sys::rustix::fs::OFlags;
+use sys::{file, initial};
+
+/// Where programs are looked for, which is all of a shim's environment that it hands on: criu is found by it.
+pub(crate) fn path() -> Vec<&'static CStr> {
+    let mut all = initial::variables();
+    all.retain(|text| text.to_bytes().starts_with(b"PATH="));
+    all
+}
 
 /// The environment's text, each variable ended by a NUL.
 #[derive(Debug, Default)]

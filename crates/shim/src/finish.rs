@@ -2,6 +2,7 @@
 //! knows.
 
 use alloc::format;
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use engine::Engine;
@@ -46,6 +47,9 @@ pub(crate) enum Purpose {
     /// Pause, or else resume.
     Freeze(bool),
     Update,
+    /// Into this directory.
+    Checkpoint(String),
+    Restore,
     Kill,
     KillRest,
 }
@@ -61,6 +65,8 @@ impl Purpose {
             Self::Freeze(true) => "pause",
             Self::Freeze(false) => "resume",
             Self::Update => "update",
+            Self::Checkpoint(_) => "checkpoint",
+            Self::Restore => "restore",
             Self::Kill | Self::KillRest => "kill",
         }
     }
@@ -258,6 +264,11 @@ impl Shim {
                 self.frozen(job.serial, *paused);
                 Ok(())
             }
+            Purpose::Checkpoint(images) => {
+                self.saved(job.serial, images);
+                Ok(())
+            }
+            Purpose::Restore => self.restored(job),
             Purpose::Update | Purpose::Kill | Purpose::KillRest => Ok(()),
         }
     }
@@ -267,7 +278,7 @@ impl Shim {
             .process_mut(job.serial)
             .map_or(0, |process| process.pid);
         match job.purpose {
-            Purpose::Create(_) | Purpose::Start | Purpose::StartExec => {
+            Purpose::Create(_) | Purpose::Start | Purpose::StartExec | Purpose::Restore => {
                 Ok(Message::new().number(1, pid))
             }
             Purpose::Delete => self.deleted(job.serial),
@@ -301,7 +312,7 @@ impl Shim {
     }
 
     /// Takes over the process that a command made: its number, and its terminal.
-    fn take_process(&mut self, job: &Job) -> Result<u32, Status> {
+    pub(crate) fn take_process(&mut self, job: &Job) -> Result<u32, Status> {
         let name = self.pid_file(job.serial);
         let task = self.task_of(job.serial)?;
         let text = file::open_at(
@@ -371,9 +382,14 @@ impl Shim {
     }
 
     fn created(&mut self, job: &Job, rootfs: &[Vec<u8>]) -> Result<(), Status> {
-        let pid = self.take_process(job)?;
+        self.take_process(job)?;
         self.watch_oom(job.serial);
-        let task = self.task_of(job.serial)?;
+        self.tell_created(job.serial, rootfs)
+    }
+
+    /// The event of a container that is there, whether it has a process yet or not.
+    pub(crate) fn tell_created(&mut self, serial: u64, rootfs: &[Vec<u8>]) -> Result<(), Status> {
+        let task = self.task_of(serial)?;
         let stdio = &task.init.stdio;
         let io = Message::new()
             .text(1, &stdio.stdin)
@@ -384,14 +400,17 @@ impl Shim {
         for mount in rootfs {
             event = event.message(3, &Message(mount.clone()));
         }
-        let event = event.message(4, &io).number(6, pid);
+        let event = event
+            .message(4, &io)
+            .text(5, &task.checkpoint)
+            .number(6, task.init.pid);
         self.events
             .publish("/tasks/create", "containerd.events.TaskCreate", &event);
         Ok(())
     }
 
     /// Where memory is not counted for the container, nothing can be watched.
-    fn watch_oom(&mut self, serial: u64) {
+    pub(crate) fn watch_oom(&mut self, serial: u64) {
         let mut tasks = self.tasks.iter_mut();
         let Some(task) = tasks.find(|task| task.init.serial == serial) else {
             return;
@@ -405,7 +424,7 @@ impl Shim {
         }
     }
 
-    fn started(&mut self, serial: u64) {
+    pub(crate) fn started(&mut self, serial: u64) {
         let Some(process) = self.process_mut(serial) else {
             return;
         };

@@ -15,6 +15,7 @@ use sys::rustix::fs::{MemfdFlags, OFlags, SeekFrom, memfd_create, seek};
 use sys::spawn::{Spawn, spawn};
 use sys::{AsFd, BorrowedFd, OwnedFd, file, launch};
 
+use crate::environment;
 use crate::ttrpc::{Code, Status};
 
 /// A log is a line or two.
@@ -73,7 +74,7 @@ impl Command<'_> {
         let started = spawn(&Spawn {
             program: c"/proc/self/exe",
             arguments: &words,
-            environment: &[],
+            environment: &environment::path(),
             descriptors: &descriptors,
             directory: self.directory,
             session: false,

@@ -10,6 +10,7 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+mod checkpoint;
 mod console;
 mod delete;
 mod environment;

@@ -17,7 +17,7 @@ pub(crate) enum Request {
     Pids(Target),
     Pause(Target),
     Resume(Target),
-    Checkpoint,
+    Checkpoint(Checkpoint),
     Kill(Kill),
     Exec(Exec),
     ResizePty(Target, Size),
@@ -73,6 +73,14 @@ pub(crate) struct Exec {
     pub(crate) target: Target,
     pub(crate) stdio: Stdio,
     pub(crate) spec: Any,
+}
+
+/// `CheckpointTaskRequest`.
+#[derive(Debug, Default)]
+pub(crate) struct Checkpoint {
+    pub(crate) target: Target,
+    pub(crate) path: String,
+    pub(crate) options: Any,
 }
 
 /// `KillRequest`.
@@ -140,7 +148,7 @@ impl Request {
             "Pids" => Self::Pids(target()?),
             "Pause" => Self::Pause(target()?),
             "Resume" => Self::Resume(target()?),
-            "Checkpoint" => Self::Checkpoint,
+            "Checkpoint" => Self::Checkpoint(checkpoint(payload)?),
             "Kill" => Self::Kill(kill(payload)?),
             "Exec" => Self::Exec(exec(payload)?),
             "ResizePty" => Self::ResizePty(target()?, size(payload)?),
@@ -230,6 +238,20 @@ fn exec(payload: &[u8]) -> Result<Exec, Malformed> {
         Ok(())
     })?;
     Ok(exec)
+}
+
+fn checkpoint(payload: &[u8]) -> Result<Checkpoint, Malformed> {
+    let mut checkpoint = Checkpoint::default();
+    Fields(payload).each(|field, value| {
+        match field {
+            1 => checkpoint.target.id = value.text()?,
+            2 => checkpoint.path = value.text()?,
+            3 => checkpoint.options = Any::decode(value.bytes()?)?,
+            _ => {}
+        }
+        Ok(())
+    })?;
+    Ok(checkpoint)
 }
 
 fn kill(payload: &[u8]) -> Result<Kill, Malformed> {

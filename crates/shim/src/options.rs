@@ -22,6 +22,9 @@ pub(crate) struct Options {
     pub(crate) io_gid: u32,
     /// Where states are kept, below which each namespace has a directory.
     pub(crate) root: String,
+    /// Where a container's saved files are to be found, and where criu's logs go.
+    pub(crate) criu_image_path: String,
+    pub(crate) criu_work_path: String,
     /// For the shim itself; at its start only.
     pub(crate) shim_cgroup: String,
 }
@@ -63,7 +66,8 @@ impl Options {
                 6 => binary = value.text()?,
                 7 => options.root = value.text()?,
                 9 => options.systemd_cgroup = value.flag()?,
-                // What only checkpoints use, which are refused when they are asked for.
+                10 => options.criu_image_path = value.text()?,
+                11 => options.criu_work_path = value.text()?,
                 _ => {}
             }
             Ok(())
@@ -126,7 +130,10 @@ impl Options {
             "Root" => self.root = text()?,
             "ShimCgroup" => self.shim_cgroup = text()?,
             "BinaryName" => check_binary(&text()?)?,
-            "CriuPath" | "CriuImagePath" | "CriuWorkPath" => drop(text()?),
+            "CriuImagePath" => self.criu_image_path = text()?,
+            "CriuWorkPath" => self.criu_work_path = text()?,
+            // criu is found by PATH, as runc's shim finds it, too.
+            "CriuPath" => drop(text()?),
             _ => return Err(refused(key)),
         }
         Ok(())

@@ -9,9 +9,10 @@ use engine::Engine;
 use sys::rustix::fs::OFlags;
 use sys::{AsFd, file, process};
 
+use crate::checkpoint;
 use crate::finish::{Job, Purpose};
 use crate::job::{Command, EXTRA};
-use crate::message::{Any, Create, Exec, Kill, Request, Size, Target, any, timestamp};
+use crate::message::{Any, Checkpoint, Create, Exec, Kill, Request, Size, Target, any, timestamp};
 use crate::mounts;
 use crate::options::Options;
 use crate::server::{Call, Shim};
@@ -23,10 +24,10 @@ use crate::ttrpc::{Code, Reply, Status};
 use wire::Message;
 
 /// Stands for the container's name in a command's words.
-const ID: &str = "\0";
+pub(crate) const ID: &str = "\0";
 
 /// A request's answer; none where it comes later.
-type Later = Result<Option<Message>, Status>;
+pub(crate) type Later = Result<Option<Message>, Status>;
 
 impl Shim {
     /// Acts on a request, or puts it off until what is at work on its process is done.
@@ -51,6 +52,7 @@ impl Shim {
             | Request::Pause(target)
             | Request::Resume(target)
             | Request::Update(target, _)
+            | Request::Checkpoint(Checkpoint { target, .. })
             | Request::Kill(Kill { target, .. })
             | Request::Exec(Exec { target, .. }) => target,
             _ => return None,
@@ -58,7 +60,11 @@ impl Shim {
         let task = self.tasks.iter_mut().find(|task| task.id == target.id)?;
         let of_container = matches!(
             request,
-            Request::Pause(_) | Request::Resume(_) | Request::Update(..) | Request::Exec(_)
+            Request::Pause(_)
+                | Request::Resume(_)
+                | Request::Update(..)
+                | Request::Checkpoint(_)
+                | Request::Exec(_)
         );
         let exec_id = if of_container { "" } else { &*target.exec_id };
         let mut processes = task.processes_mut();
@@ -75,10 +81,7 @@ impl Shim {
             Request::Pids(target) => now(self.pids(&target)),
             Request::Pause(target) => self.freeze(asker, &target, true),
             Request::Resume(target) => self.freeze(asker, &target, false),
-            Request::Checkpoint => Err(Status::new(
-                Code::Unimplemented,
-                "checkpoint: not supported yet",
-            )),
+            Request::Checkpoint(request) => self.checkpoint(asker, &request),
             Request::Kill(kill) => self.kill(asker, &kill),
             Request::Exec(exec) => now(self.exec(exec)),
             Request::ResizePty(target, size) => now(self.resize(&target, size)),
@@ -95,7 +98,7 @@ impl Shim {
     }
 
     /// The task and one of its processes.
-    fn find(&mut self, target: &Target) -> Result<(&mut Task, usize), Status> {
+    pub(crate) fn find(&mut self, target: &Target) -> Result<(&mut Task, usize), Status> {
         let task = self.tasks.iter_mut().find(|task| task.id == target.id);
         let task = task.ok_or_else(|| {
             let message = format!("container {}: not created by this shim", target.id);
@@ -135,12 +138,9 @@ impl Shim {
             let message = format!("container {} already exists", create.id);
             return Err(Status::new(Code::AlreadyExists, message));
         }
-        if !create.checkpoint.is_empty() {
-            let message = "create from a checkpoint: not supported yet";
-            return Err(Status::new(Code::Unimplemented, message));
-        }
         let options = Options::parse(&create.options)?;
         let state_root = options.state_root(&self.namespace);
+        let checkpoint = checkpoint::images_of(&create.checkpoint, &options);
         let directory = file::open(&create.bundle, OFlags::PATH | OFlags::DIRECTORY)?;
         remember(&create.bundle, &state_root)?;
         let init = Process {
@@ -155,6 +155,7 @@ impl Shim {
             options,
             state_root,
             rootfs_is_ours: !create.rootfs.is_empty(),
+            checkpoint,
             paused: false,
             init,
             execs: Vec::new(),
@@ -164,9 +165,13 @@ impl Shim {
         };
         make_state_root(&task.state_root)?;
         mounts::mount_all(&create.rootfs, &task.rootfs())?;
-        let rootfs = create.rootfs.into_iter().map(|mount| mount.bytes).collect();
-        let serial = task.init.serial;
+        let rootfs: Vec<Vec<u8>> = create.rootfs.into_iter().map(|mount| mount.bytes).collect();
+        let (serial, is_saved) = (task.init.serial, !task.checkpoint.is_empty());
         self.tasks.push(task);
+        if is_saved {
+            self.tell_created(serial, &rootfs)?;
+            return Ok(Some(Message::new()));
+        }
         let started = self.start_creating(asker, serial, rootfs);
         if started.is_err() {
             self.forget_failed(serial);
@@ -202,7 +207,7 @@ impl Shim {
     }
 
     /// Starts a command that makes a process, with its streams or its terminal.
-    fn start_process(
+    pub(crate) fn start_process(
         &mut self,
         asker: Asker,
         serial: u64,
@@ -279,7 +284,7 @@ impl Shim {
     }
 
     /// Starts a command on a container that is there.
-    fn run<'w>(
+    pub(crate) fn run<'w>(
         &mut self,
         asker: Option<Asker>,
         serial: u64,
@@ -318,6 +323,9 @@ impl Shim {
             return Err(Status::new(Code::FailedPrecondition, message));
         }
         let serial = process.serial;
+        if process.is_init() && checkpoint::waits_for_restore(task) {
+            return self.restore(asker, serial);
+        }
         if process.is_init() {
             return self.run(Some(asker), serial, &["start", ID], None, Purpose::Start);
         }
@@ -567,14 +575,14 @@ fn nth(task: &Task, at: usize) -> &Process {
 }
 
 /// The container's first process.
-fn first_of(target: &Target) -> Target {
+pub(crate) fn first_of(target: &Target) -> Target {
     Target {
         id: target.id.clone(),
         exec_id: String::new(),
     }
 }
 
-fn word(state: State) -> &'static str {
+pub(crate) fn word(state: State) -> &'static str {
     match state {
         State::Created => "created",
         State::Running => "running",

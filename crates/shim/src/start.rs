@@ -17,7 +17,7 @@ use sys::rustix::net::SocketType;
 use sys::spawn::{Spawn, spawn};
 use sys::{AsFd, OwnedFd, file, socket, stdio};
 
-use crate::environment::Environment;
+use crate::environment::{self, Environment};
 use crate::flags::Flags;
 use crate::message::Any;
 use crate::options::Options;
@@ -207,7 +207,7 @@ fn start_server(flags: &Flags<'_>, asked: &Asked, path: &str) -> Result<(), Stat
     let started = spawn(&Spawn {
         program: c"/proc/self/exe",
         arguments: &words,
-        environment: &[],
+        environment: &environment::path(),
         descriptors: &[null.as_fd(), null.as_fd(), null.as_fd(), listener.as_fd()],
         directory: None,
         session: true,

@@ -20,6 +20,8 @@ pub(crate) struct Task {
     pub(crate) options: Options,
     pub(crate) state_root: String,
     pub(crate) rootfs_is_ours: bool,
+    /// Where the files are that it is made of at its start, if it is none that begins anew.
+    pub(crate) checkpoint: String,
     pub(crate) paused: bool,
     pub(crate) init: Process,
     pub(crate) execs: Vec<Process>,

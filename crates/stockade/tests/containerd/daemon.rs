@@ -130,6 +130,18 @@ impl Daemon {
         command
     }
 
+    /// Has the shims find a criu of version 4: the one that scripts/setup has put where it is, if it has.
+    pub(crate) fn with_criu(&self) -> bool {
+        let home = std::env::var("HOME").unwrap_or_default();
+        let criu = format!("{home}/.cache/stockade-criu/criu");
+        if !Path::new(&criu).is_file() {
+            eprintln!("skipped: no criu of version 4 or later (scripts/setup brings one)");
+            return false;
+        }
+        let linked = self.command(&["ln", "-s", &criu, "/run/bin/criu"]).status();
+        linked.is_ok_and(|status| status.success())
+    }
+
     pub(crate) fn start_containerd(&mut self) {
         let log = fs::File::create(self.directory.join("containerd.log")).unwrap();
         let path = format!("/run/bin:{}", std::env::var("PATH").unwrap_or_default());

@@ -1,5 +1,6 @@
 //! containerd's shim, by Debian's containerd itself.
 
+mod checkpoint;
 mod daemon;
 
 use std::fs;
@@ -101,11 +102,12 @@ fn exec_pause_kill_and_the_events_of_all_of_it() {
     );
     daemon.ok(&["task", "resume", "c"]);
     assert_eq!(daemon.status("c"), "RUNNING");
-    let refused = daemon.ran(&["task", "checkpoint", "c"]);
+    let failed = daemon.ran(&["task", "checkpoint", "c"]);
     assert!(
-        text(&refused.stderr).contains("checkpoint: not supported"),
-        "{refused:?}"
+        text(&failed.stderr).contains("OCI runtime checkpoint failed: "),
+        "{failed:?}"
     );
+    assert_eq!(daemon.status("c"), "RUNNING");
     let refused = daemon.ran(&["task", "rm", "c"]);
     assert!(
         text(&refused.stderr).contains("must be stopped"),
