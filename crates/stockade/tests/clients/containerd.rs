@@ -2,7 +2,8 @@
 
 use crate::rig::Rig;
 
-/// Starts containerd in the rig, loads the image, and makes the binary under this name the CRI's runtime.
+/// Starts containerd in the rig, loads the image, and makes the binary under this name the CRI's runtime, called by
+/// containerd's own shim; the handler `shim` is our shim.
 pub fn start(rig: &Rig, binary: &str) {
     rig.write(
         "containerd.toml",
@@ -24,6 +25,8 @@ state = "{data}/state"
   runtime_type = "io.containerd.runc.v2"
 [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.stockade.options]
   BinaryName = "{runtime}"
+[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.shim]
+  runtime_type = "io.containerd.stockade.v2"
 "#,
             data = rig.path("data"),
             runtime = rig.runtime(binary)
@@ -31,7 +34,7 @@ state = "{data}/state"
     );
     rig.daemon(
         "containerd",
-        "exec containerd --config containerd.toml",
+        "PATH=$DIR/bin:$PATH exec containerd --config containerd.toml",
         "ctr --address $DIR/data/sock --connect-timeout 1s version",
     );
     rig.ok("ctr --address $DIR/data/sock --namespace k8s.io image import box.tar");

@@ -343,7 +343,8 @@ fn link_binary(bin: &Path) {
         .or(built)
         .expect("a binary to test");
     fs::create_dir(bin).expect("a directory");
-    for name in ["stockade", "stockade-oci", "runc", "crun"] {
+    let shim = "containerd-shim-stockade-v2";
+    for name in ["stockade", "stockade-oci", "runc", "crun", shim] {
         symlink(&program, bin.join(name)).expect("a link");
     }
 }

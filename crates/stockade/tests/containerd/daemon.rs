@@ -44,7 +44,7 @@ set -e
 cd "$1"
 mkdir -p root/bin root/proc root/sys root/dev root/etc root/tmp layout/blobs/sha256
 cp /usr/bin/busybox root/bin/busybox
-for name in sh sleep echo cat id true tail stty readlink grep; do ln -s busybox root/bin/$name; done
+for name in sh sleep echo cat id true tail stty stat readlink grep; do ln -s busybox root/bin/$name; done
 blob() { sum=$(sha256sum "$1" | cut -d' ' -f1); size=$(stat -c %s "$1"); mv "$1" layout/blobs/sha256/$sum; }
 tar -C root -cf layer.tar .
 blob layer.tar; layer=$sum layer_size=$size

@@ -307,6 +307,47 @@ fn out_of_memory_is_told_before_the_end() {
     daemon.assert_nothing_left();
 }
 
+/// containerd before 1.3 told shims of no socket for events, and who starts one by hand need not.
+#[test]
+fn events_go_by_containerds_program_where_no_socket_is_told_of() {
+    let daemon = Daemon::start();
+    let script = "cd /run/bin && mkdir real && mv containerd-shim-stockade-v2 real/ && \
+        printf '#!/bin/sh\\nunset TTRPC_ADDRESS\\nexec /run/bin/real/containerd-shim-stockade-v2 \"$@\"\\n' \
+        >containerd-shim-stockade-v2 && chmod 755 containerd-shim-stockade-v2";
+    let made = daemon.command(&["sh", "-c", script]).status();
+    assert!(made.unwrap().success());
+    let mut listener = daemon.listen("events");
+    daemon.run_ok(&["-d"], "c", "exit 5");
+    assert_eq!(daemon.remove("c"), "5");
+    let topics = || -> Vec<String> {
+        let events = daemon.events("events");
+        let topic = |event: &String| event.split(' ').next().unwrap().to_owned();
+        events.iter().map(topic).collect()
+    };
+    until("the last event", || {
+        topics().iter().any(|topic| topic == "delete")
+    });
+    assert_eq!(topics(), ["create", "start", "exit", "delete"]);
+    listener.kill().unwrap();
+    listener.wait().unwrap();
+    daemon.assert_nothing_left();
+}
+
+#[test]
+fn streams_have_the_owner_that_is_asked_for() {
+    let daemon = Daemon::start();
+    let path = daemon.path("options.toml");
+    fs::write(&path, "IoUid = 1234\nIoGid = 5678\n").unwrap();
+    let options = ["--rm", "--runtime-config-path", &path];
+    let ran = daemon.run(
+        &options,
+        "c",
+        "stat -L -c %u:%g /proc/self/fd/1 /proc/self/fd/2",
+    );
+    assert_eq!(text(&ran.stdout), "1234:5678\n1234:5678\n", "{ran:?}");
+    daemon.assert_nothing_left();
+}
+
 #[test]
 fn many_at_once_and_one_after_the_other_leave_nothing_and_a_shim_does_not_grow() {
     let daemon = Daemon::start();
