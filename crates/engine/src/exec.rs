@@ -22,7 +22,7 @@ use crate::options::Terminal;
 use crate::record::Record;
 use crate::report;
 use crate::split::{self, PidEntry};
-use crate::state_dir::{MAKING_MS, MOMENT};
+use crate::state_dir::{MAKING_MS, MOMENT, names_in_all};
 use crate::{Engine, facts, hooks, list, seccomp_cache, sub_cgroup, teardown};
 
 const NEWUSER: u64 = 0x1000_0000;
@@ -185,8 +185,9 @@ fn await_payload(record: &Record) -> Result<()> {
     // The built-in init stays what it is, but has the payload for a child.
     let children = format!("/proc/{0}/task/{0}/children", record.pid);
     let has_child = || sys::file::read_text(&children).map_or(true, |pids| !pids.is_empty());
+    let is_made = || !list::waits_for_start(record.pid) || has_child() || keeps(record.pid);
     let deadline = Deadline::after(MAKING_MS);
-    while record.status == Status::Running && list::waits_for_start(record.pid) && !has_child() {
+    while record.status == Status::Running && !is_made() {
         if deadline.left().is_none() {
             let message = format!("container {} is still being made", record.id);
             return Err(Error::new(Kind::Busy, message));
@@ -194,6 +195,16 @@ fn await_payload(record: &Record) -> Result<()> {
         let _ = nanosleep(&MOMENT);
     }
     Ok(())
+}
+
+/// Whether the first process is a keeper at its work, which has neither a payload nor a child, but has closed all
+/// of its descriptors.
+fn keeps(pid: u32) -> bool {
+    let path = format!("/proc/{pid}/fd");
+    let names = sys::file::open(&path, OFlags::RDONLY | OFlags::DIRECTORY)
+        .ok()
+        .and_then(|directory| names_in_all(&directory).ok());
+    names.is_some_and(|names| names.is_empty())
 }
 
 /// A process that is about to join a container.

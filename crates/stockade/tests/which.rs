@@ -74,3 +74,27 @@ fn a_process_in_no_container_is_1() {
         assert!(ran.err.contains(told), "{}", ran.err);
     }
 }
+
+#[test]
+fn a_jail_is_told_by_its_name() {
+    let place = Place::new();
+    let path = format!("path={}", place.root());
+    place.ok(&["jail", "-qc", &path, "name=www", "persist"]);
+    let seconds = (1_000_000 + std::process::id()).to_string();
+    let wanted = format!("/bin/sleep\0{seconds}\0");
+    let mut inside = place.start(&["jexec", "www", "/bin/sleep", &seconds]);
+    let sleeping = || {
+        let all = common::app::names(std::path::Path::new("/proc"));
+        let is_it = |pid: &String| {
+            let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            line == wanted.as_bytes()
+        };
+        all.into_iter().find(is_it)
+    };
+    until("a process in the jail", || sleeping().is_some());
+    let pid = sleeping().unwrap();
+    let told = place.ok(&["which", "--format", "{{.Kind}} {{.Name}}", &pid]);
+    assert_eq!(told, "jail www\n");
+    place.ok(&["jail", "-r", "www"]);
+    inside.wait().unwrap();
+}

@@ -87,9 +87,10 @@ fn known(store: &Store) -> Outcome<Vec<Known>> {
             continue;
         };
         let settings = store.open(&id).ok().and_then(|it| it.settings().ok());
-        let (kind, name) = match settings {
-            Some(settings) => ("run", settings.name),
-            None => ("oci", id),
+        let (kind, name) = match (settings, crate::jail::of_engine(store, &id)) {
+            (Some(settings), _) => ("run", settings.name),
+            (None, Some((_, name))) => ("jail", name),
+            (None, None) => ("oci", id),
         };
         all.push(Known { record, kind, name });
     }

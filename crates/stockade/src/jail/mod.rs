@@ -12,6 +12,7 @@ mod status;
 
 use container::Store;
 use front::jail::{Operation, Request, Values, Wanted};
+pub(crate) use shelf::of_engine;
 
 use crate::app::{Failure, Outcome};
 use config::Chosen;

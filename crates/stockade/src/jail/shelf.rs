@@ -102,6 +102,17 @@ fn make_directory(path: &str) -> Outcome<()> {
     }
 }
 
+/// The number and name of the jail that the engine calls `id`. Looks only: nothing is made, and nothing that is left
+/// of one that ended is removed.
+pub(crate) fn of_engine(store: &Store, id: &str) -> Option<(u32, String)> {
+    let directory = format!("{}/.jails", store.engine.state_root);
+    fs::read_dir(directory).ok()?.flatten().find_map(|entry| {
+        let text = fs::read(entry.path().join(RECORD)).ok()?;
+        let jail: Jail = serde_json::from_slice(&text).ok()?;
+        (jail.id == id).then_some((jail.jid, jail.name))
+    })
+}
+
 impl<'s> Shelf<'s> {
     pub(super) fn open(store: &'s Store) -> Outcome<Self> {
         let directory = format!("{}/.jails", store.engine.state_root);
