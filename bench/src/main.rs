@@ -11,13 +11,14 @@
 //! floor      a bundle turned into C tables, compiled with floor/floor.c
 //! contender  how each runtime spells its verbs
 //! sample     one measured call; count: its system calls; series: many, by several contenders
-//! run, verbs, storm, density, people, gate   the benches
+//! run, verbs, storm, density, people, clients, gate   the benches
 //! table      what is printed
 //! ```
 
 #![forbid(unsafe_code)]
 
 mod bundle;
+mod clients;
 mod contender;
 mod count;
 mod density;
@@ -100,6 +101,7 @@ fn measure(options: &Options, view: View) -> Result<()> {
             Bench::Verbs => verbs::measure(options, place, &bundles, &contenders)?,
             Bench::Storm => storm::measure(options, place, &bundles, &contenders)?,
             Bench::Density => density::measure(options, place, &bundles, &contenders)?,
+            Bench::Clients => clients::measure(options, place)?,
             Bench::People => people::measure(options, place)?,
         }
     }

@@ -19,6 +19,7 @@ BENCH (default: run)
   density    500 x `run -d`: per second, last 50 over first 50, memory per sleeping container
   gate       fails when our system calls or page faults exceed their share of the floor's
   people     `podman run --rm` beside `stockade run --rm` on a stored root
+  clients    `run --rm` by podman, docker and ctr, with each runtime; daemons of its own
 
 OPTIONS
   --stockade PATH     our binary (default: the release build in the target directory)
@@ -41,6 +42,7 @@ pub(crate) enum Bench {
     Storm,
     Density,
     People,
+    Clients,
 }
 
 /// How results are printed.
@@ -161,6 +163,7 @@ fn bench_named(name: &str) -> Result<Bench> {
         "storm" => Bench::Storm,
         "density" => Bench::Density,
         "people" => Bench::People,
+        "clients" => Bench::Clients,
         _ => return Err(format!("{name}: no such bench (see --help)").into()),
     })
 }

@@ -45,7 +45,10 @@ pub(crate) fn measure(options: &Options, place: &Place) -> Result<()> {
         let command = |payload: &[&str]| podman_run(podman, place, payload);
         people.push(Person::new(format!("podman+{name}"), Box::new(command)));
     }
-    match (contender::ours(options), archive(place, stores.first())) {
+    match (
+        contender::ours(options),
+        archive(place, stores.first().map(|(_, store)| store)),
+    ) {
         (Some(program), Ok(archive)) => {
             let command = move |payload: &[&str]| our_run(&program, &archive, place, payload);
             people.push(Person::new(contender::OURS.to_owned(), Box::new(command)));
@@ -120,8 +123,8 @@ fn podman_run(podman: &Podman, place: &Place, payload: &[&str]) -> Command {
 }
 
 /// The image as the archive that `podman save` writes.
-fn archive(place: &Place, store: Option<&(String, Podman)>) -> Result<PathBuf> {
-    let (_, podman) = store.ok_or("no podman to make its archive with")?;
+pub(crate) fn archive(place: &Place, store: Option<&Podman>) -> Result<PathBuf> {
+    let podman = store.ok_or("no podman to make its archive with")?;
     let archive = place.work.join("image.tar");
     if !archive.exists() {
         let mut save = podman.command();
