@@ -40,6 +40,8 @@ mod sub_cgroup;
 mod teardown;
 
 pub use create::{Launched, plan_of, run_or_create, timestamp_now};
+#[cfg(fuzzing)]
+pub use criu::is_answer;
 pub use criu::{CgroupsMode, CheckpointOptions, CriuOptions, RestoreOptions, Restored};
 pub use error::{Error, Kind, Result};
 pub use exec::{ExecOptions, Executed};

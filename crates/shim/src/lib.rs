@@ -17,6 +17,8 @@ mod environment;
 mod events;
 mod finish;
 mod flags;
+#[cfg(fuzzing)]
+pub mod fuzzed;
 mod info;
 mod job;
 mod log;

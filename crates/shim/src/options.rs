@@ -53,7 +53,7 @@ impl Options {
         format!("{}/{namespace}", root.trim_end_matches('/'))
     }
 
-    fn of_runc(value: &[u8]) -> Result<Self, Status> {
+    pub(crate) fn of_runc(value: &[u8]) -> Result<Self, Status> {
         let mut options = Self::default();
         let mut binary = String::new();
         Fields(value).each(|field, value| {
@@ -93,7 +93,7 @@ impl Options {
     }
 
     /// The lines of a flat TOML table.
-    fn of_table(text: &str) -> Result<Self, Status> {
+    pub(crate) fn of_table(text: &str) -> Result<Self, Status> {
         let mut options = Self::default();
         for line in text.lines() {
             let line = line.trim();

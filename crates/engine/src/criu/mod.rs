@@ -14,6 +14,8 @@ mod restore;
 mod service;
 
 pub use restore::Restored;
+#[cfg(fuzzing)]
+pub use service::is_answer;
 
 /// How far criu sees to cgroups (`--manage-cgroups-mode` of criu(8)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -223,6 +223,12 @@ fn parse(bytes: &[u8]) -> core::result::Result<Answer, Malformed> {
     Ok(answer)
 }
 
+/// The fuzzer's door: whether bytes are an answer of criu's.
+#[cfg(fuzzing)]
+pub fn is_answer(bytes: &[u8]) -> bool {
+    parse(bytes).is_ok()
+}
+
 fn version(value: Value<'_>, answer: &mut Answer) -> core::result::Result<(), Malformed> {
     Fields(value.bytes()?).each(|field, value| {
         match field {

@@ -3,7 +3,7 @@
 use spec::{Mount, Str};
 
 use super::values::Values;
-use crate::error::{Fault, Parsed, Result};
+use crate::error::{Fault, Parsed, Result, shown};
 
 /// A line of fstab(5), as far as it matters here.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -192,12 +192,17 @@ fn inside(point: &str, path: &str) -> Parsed<String> {
         _ if !point.starts_with('/') => return Ok(format!("/{point}")),
         _ => {
             return Err(Fault::usage(format!(
-                "{point} is not below the jail's path {path}"
+                "{} is not below the jail's path {}",
+                shown(point),
+                shown(path)
             )));
         }
     };
     match rest.trim_end_matches('/') {
-        "" => Err(Fault::usage(format!("{point} is the jail's root itself"))),
+        "" => Err(Fault::usage(format!(
+            "{} is the jail's root itself",
+            shown(point)
+        ))),
         rest => Ok(rest.to_owned()),
     }
 }

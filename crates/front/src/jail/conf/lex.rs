@@ -1,7 +1,7 @@
 //! From the text of a jail.conf to tokens, each with its line.
 
 use super::{Piece, Word, mistake};
-use crate::error::Result;
+use crate::error::{Result, shown};
 
 /// What the grammar is made of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -206,7 +206,10 @@ impl Lexer<'_> {
             return self.mistake(line, "a dollar sign without the name of a variable");
         }
         if braces && !self.skip("}") {
-            return self.mistake(line, format!("${{{name} without its closing brace"));
+            return self.mistake(
+                line,
+                format!("{} without its closing brace", shown(&format!("${{{name}"))),
+            );
         }
         Ok(name)
     }

@@ -9,6 +9,8 @@ use crate::error::{About, Fault, Parsed, Result, shown};
 
 /// How deep files may include each other.
 const DEEPEST: usize = 16;
+/// How many files there may be, each counted as often as it is included.
+const MOST: u32 = 1_000;
 
 /// Where configurations are read from.
 pub trait Files {
@@ -119,6 +121,7 @@ pub(super) fn read(path: &str, files: &dyn Files) -> Result<Conf> {
     let mut parser = Parser {
         files,
         conf: &mut conf,
+        included: 0,
     };
     parser.file(path, &text, None, 0)?;
     Ok(conf)
@@ -127,6 +130,7 @@ pub(super) fn read(path: &str, files: &dyn Files) -> Result<Conf> {
 struct Parser<'p> {
     files: &'p dyn Files,
     conf: &'p mut Conf,
+    included: u32,
 }
 
 /// What is left of a file.
@@ -267,6 +271,10 @@ impl Parser<'_> {
             vec![path]
         };
         for path in paths {
+            self.included += 1;
+            if self.included > MOST {
+                return rest.mistake(format!("more than {MOST} files are included"));
+            }
             let text = self.files.text(&path).map_err(|fault: Fault| {
                 let message = format!("{}: {}", shown(&path), fault.message);
                 mistake(&rest.place(), message)
@@ -299,7 +307,7 @@ fn assignment(rest: &mut Rest<'_>, name: &Word) -> Result<Assignment> {
         None
     };
     if is_variable && words.is_none() {
-        return rest.mistake(format!("${name} is given no value"));
+        return rest.mistake(format!("{} is given no value", shown(&format!("${name}"))));
     }
     if !rest.takes(&Token::End) {
         return rest.mistake(format!("`;` is missing after {}", shown(&name)));

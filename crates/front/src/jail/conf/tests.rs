@@ -334,3 +334,29 @@ fn garbage_is_refused_and_no_more() {
         }
     }
 }
+
+/// Nothing that is short takes long: each line doubles what the line before it comes to.
+#[test]
+fn what_would_grow_without_end_is_refused() {
+    let doubled = |bottom: &str| {
+        let lines = (1..60).map(|n| format!("$v{n} = \"${{v{0}}}${{v{0}}}\";\n", n - 1));
+        let lines: String = lines.collect();
+        format!("$v0 = \"{bottom}\";\n{lines}web {{ path = \"${{v59}}\"; }}")
+    };
+    assert!(told(&doubled(""), "web").contains("is made of too many others"));
+    let long = doubled(&"x".repeat(100));
+    assert!(told(&long, "web").contains("is too long"));
+    let names = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11"];
+    let text = |next: &str| format!(".include \"{next}\";\n").repeat(2);
+    let texts = names.map(|name| text(&(name.parse::<u32>().unwrap() + 1).to_string()));
+    let mut files: Vec<_> = names
+        .into_iter()
+        .zip(texts.iter().map(String::as_str))
+        .collect();
+    files.push(("12", ""));
+    let error = read(&files).unwrap_err().to_string();
+    assert!(
+        error.contains("more than 1000 files are included"),
+        "{error}"
+    );
+}
