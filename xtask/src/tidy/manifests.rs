@@ -38,6 +38,7 @@ const MAY_USE: [(&str, &[&str]); 19] = [
             "engine",
             "front",
             "image",
+            "net",
             "ns",
             "oci",
             "plan",

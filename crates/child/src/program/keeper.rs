@@ -4,6 +4,7 @@ use crate::bare::{self, errno};
 use crate::op::Report;
 use crate::steps::Child;
 
+const PR_SET_NAME: u64 = 15;
 const WNOHANG: u64 = 1;
 const SIGUSR1: i32 = 10;
 const SIGUSR2: i32 = 12;
@@ -24,6 +25,7 @@ impl Child {
 /// SIGUSR1 not to stay, by SIGUSR2 to stay, by any other signal to look again. Processes inside only make
 /// it look again.
 fn keep() -> ! {
+    let _ = bare::prctl(PR_SET_NAME, c"jail".as_ptr() as u64, 0);
     bare::block_signals(true);
     bare::close_from(0);
     let mut stays = true;

@@ -25,6 +25,24 @@ pub struct Host {
     pub jid: u32,
 }
 
+/// What a jail that shares the host's network has of one family of addresses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// All of the host's.
+    Inherited,
+    /// These, as they were written; none: the family is not there.
+    Only(Vec<String>),
+}
+
+impl Family {
+    fn is_there(&self) -> bool {
+        match self {
+            Self::Inherited => true,
+            Self::Only(addresses) => !addresses.is_empty(),
+        }
+    }
+}
+
 /// What network a jail has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Network {
@@ -35,12 +53,12 @@ pub enum Network {
         /// IPv6.
         six: bool,
     },
-    /// The host's, confined to the addresses of `ip4.addr` and `ip6.addr`.
+    /// The host's, confined to the jail's addresses.
     Shared {
-        /// IPv4; an address, an interface and a length of prefix where they were said.
-        four: Vec<String>,
-        /// IPv6, the same way.
-        six: Vec<String>,
+        /// IPv4.
+        four: Family,
+        /// IPv6.
+        six: Family,
     },
     /// One of its own, with these interfaces of the host's moved to it.
     Own {
@@ -56,7 +74,7 @@ impl Network {
     pub fn families(&self) -> (bool, bool) {
         match self {
             Self::Host { four, six } => (*four, *six),
-            Self::Shared { four, six } => (!four.is_empty(), !six.is_empty()),
+            Self::Shared { four, six } => (four.is_there(), six.is_there()),
             Self::Own { .. } => (true, true),
             Self::None => (false, false),
         }
@@ -88,25 +106,24 @@ impl Network {
             }
         }
         let inherits = |name| values.text(name) == Some("inherit");
-        match (inherits("ip4"), inherits("ip6")) {
-            (false, false) if four.is_empty() && six.is_empty() => Ok(Self::None),
-            (false, false) => Ok(Self::Shared { four, six }),
-            (with_four, with_six) if four.is_empty() && six.is_empty() => Ok(Self::Host {
-                four: with_four,
-                six: with_six,
-            }),
-            _ => {
-                let name = if four.is_empty() {
-                    "ip6.addr"
-                } else {
-                    "ip4.addr"
-                };
-                clash(
-                    name,
-                    "addresses of one family and all of the other cannot be had together",
-                )
-            }
+        let (all_four, all_six) = (inherits("ip4"), inherits("ip6"));
+        if four.is_empty() && six.is_empty() {
+            return Ok(match (all_four, all_six) {
+                (false, false) => Self::None,
+                (four, six) => Self::Host { four, six },
+            });
         }
+        let family = |all: bool, addresses| {
+            if all {
+                Family::Inherited
+            } else {
+                Family::Only(addresses)
+            }
+        };
+        Ok(Self::Shared {
+            four: family(all_four, four),
+            six: family(all_six, six),
+        })
     }
 }
 

@@ -3,6 +3,7 @@
 mod command_line;
 pub mod conf;
 mod filter;
+pub mod limits;
 mod lower;
 mod mounts;
 pub mod parameter;
@@ -10,7 +11,7 @@ mod privilege;
 mod values;
 
 pub use command_line::{Operation, Request, Switches, Wanted, parse};
-pub use lower::{Host, Lowered, Network, lower};
+pub use lower::{Family, Host, Lowered, Network, lower};
 pub use parameter::{PARAMETERS, Parameter};
 pub use privilege::Permissions;
 pub use values::{Value, Values};

@@ -86,7 +86,7 @@ pub const PARAMETERS: &[Parameter] = &[
     of("host.hostid", Number, Live),
     of("host.hostname", Text, Fixed),
     of("host.hostuuid", Text, Fixed),
-    of("ip4.addr", List, Fixed),
+    of("ip4.addr", List, Live),
     of(
         "ip4.saddrsel",
         Flag,
@@ -95,7 +95,7 @@ pub const PARAMETERS: &[Parameter] = &[
             "the first address is the source where none was chosen",
         ),
     ),
-    of("ip6.addr", List, Fixed),
+    of("ip6.addr", List, Live),
     of(
         "ip6.saddrsel",
         Flag,

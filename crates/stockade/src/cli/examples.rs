@@ -74,6 +74,13 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         ],
     ),
     (
+        "rctl",
+        &[(
+            "rctl -a jail:web:memoryuse:deny=1g",
+            "At most 1 GiB of memory, from now on",
+        )],
+    ),
+    (
         "jls",
         &[("jls -n jid name path", "Three parameters of every jail")],
     ),

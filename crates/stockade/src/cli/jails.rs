@@ -75,6 +75,22 @@ pub(super) fn jexec() -> Command {
     )
 }
 
+/// `stockade rctl`.
+pub(super) fn rctl() -> Command {
+    command(
+        "rctl",
+        "Limit what jails use of the machine, as FreeBSD's rctl(8)",
+        "jail:NAME:RESOURCE:ACTION=AMOUNT, or its beginning as a filter",
+        &[
+            ('a', None, "Add rules"),
+            ('h', None, "Amounts with letters"),
+            ('l', None, "List rules"),
+            ('r', None, "Remove the rules of a filter"),
+            ('u', None, "List what a jail uses"),
+        ],
+    )
+}
+
 type Switch = (char, Option<&'static str>, &'static str);
 
 fn command(

@@ -106,7 +106,7 @@ fn beside_containers(command: &Command, matches: &ArgMatches) -> Option<Result<V
                 .cloned()
                 .collect(),
         ),
-        "chroot" | "jail" | "jls" | "jexec" => Verb::ByHand(command.get_name().to_owned()),
+        "chroot" | "jail" | "jls" | "jexec" | "rctl" => Verb::ByHand(command.get_name().to_owned()),
         "completion" => Verb::Completion(*matches.get_one("shell")?),
         "man" => Verb::Man(text("dir")),
         "version" => Verb::Version,

@@ -45,6 +45,7 @@ const COMMANDS: &[Entry] = &[
     ("jail", jails::jail, false),
     ("jls", jails::jls, false),
     ("jexec", jails::jexec, false),
+    ("rctl", jails::rctl, false),
     ("oci", oci, true),
     ("completion", completion, false),
     ("man", man, false),

@@ -8,6 +8,7 @@ use front::jail::{Host, Lowered, Network, Permissions, Request, Values, lower};
 use plan::Act;
 
 use super::config::Chosen;
+use super::network::{self, Wanted};
 use super::shelf::{Held, Jail, Made, Shelf};
 use super::{about, remove, run, tell, tell_step};
 use crate::app::{Failure, Outcome, print};
@@ -17,6 +18,8 @@ use crate::app::{Failure, Outcome, print};
 enum Step {
     /// `exec.prepare`
     Prepare,
+    /// `ip4.addr`, `ip6.addr`
+    Addresses,
     /// `exec.prestart`
     Prestart,
     /// The jail itself, with its mounts.
@@ -31,8 +34,9 @@ enum Step {
     Poststart,
 }
 
-const STEPS: [Step; 7] = [
+const STEPS: [Step; 8] = [
     Step::Prepare,
+    Step::Addresses,
     Step::Prestart,
     Step::Make,
     Step::Created,
@@ -46,7 +50,7 @@ const STEPS: [Step; 7] = [
 /// # Errors
 /// What failed; what was done before is undone.
 pub(super) fn create(shelf: &Shelf<'_>, request: &Request, chosen: &Chosen) -> Outcome<()> {
-    let values = &chosen.values;
+    let values = &network::resolved(&chosen.values)?;
     check(values).map_err(|failure| about(&chosen.label(), failure))?;
     let parent = parent(shelf, values)?;
     let jid = values.number("jid").and_then(|jid| u32::try_from(jid).ok());
@@ -54,19 +58,28 @@ pub(super) fn create(shelf: &Shelf<'_>, request: &Request, chosen: &Chosen) -> O
     held.jail.parent = parent.as_ref().map_or(0, |parent| parent.jid);
     held.jail.set_values(values);
     let name = held.jail.name.clone();
-    let lowered = match lowered(&held, values) {
-        Ok(lowered) => lowered,
+    let plan = match lowered(shelf, &held, values) {
+        Ok((lowered, wanted)) => Plan {
+            request,
+            values,
+            lowered,
+            wanted,
+        },
         Err(failure) => {
             held.forget()?;
             return Err(about(&name, failure));
         }
     };
-    let done = start(&mut held, request, values, &lowered);
+    let done = plan.start(&mut held);
     if let Err(failure) = done {
         remove::undo(held, request, values);
         return Err(about(&name, failure));
     }
-    told(request, &held.jail, values)
+    told(request, &held.jail, values)?;
+    if values.flag("persist", false) {
+        return Ok(());
+    }
+    remove::if_alone(held).map_err(|failure| about(&name, failure))
 }
 
 /// A jail without anything to run, that does not persist, would be gone at once.
@@ -124,7 +137,11 @@ fn parent(shelf: &Shelf<'_>, values: &Values) -> Outcome<Option<Jail>> {
     Ok(Some(parent))
 }
 
-fn lowered(held: &Held<'_>, values: &Values) -> Outcome<Lowered> {
+fn lowered(
+    shelf: &Shelf<'_>,
+    held: &Held<'_>,
+    values: &Values,
+) -> Outcome<(Lowered, Option<Wanted>)> {
     let mut host = Host {
         jid: held.jail.jid,
         ..Host::default()
@@ -134,7 +151,17 @@ fn lowered(held: &Held<'_>, values: &Values) -> Outcome<Lowered> {
             .map_err(|error| Failure::new(format!("mount.fstab {path}: {error}")))?;
         host.fstabs.push(text);
     }
-    let lowered = lower(values, &host)?;
+    let mut lowered = lower(values, &host)?;
+    if let Some(own) = lowered
+        .spec
+        .linux
+        .as_mut()
+        .and_then(|linux| linux.resources.as_mut())
+    {
+        let devices = std::mem::take(&mut own.devices);
+        *own = super::rctl::at_start(shelf, &held.jail)?;
+        own.devices = devices;
+    }
     let path = values.text("path").unwrap_or_default();
     if !fs::metadata(path).is_ok_and(|found| found.is_dir()) {
         return Err(Failure::new(format!("path {path}: not a directory")));
@@ -155,78 +182,81 @@ fn lowered(held: &Held<'_>, values: &Values) -> Outcome<Lowered> {
             )
         });
     }
-    if let Network::Shared { .. } = lowered.network {
-        return Err(Failure::new("ip4.addr, ip6.addr: not built yet"));
-    }
-    Ok(lowered)
+    let wanted = Wanted::of(values, &lowered.network)?;
+    Ok((lowered, wanted))
 }
 
-fn start(
-    held: &mut Held<'_>,
-    request: &Request,
-    values: &Values,
-    lowered: &Lowered,
-) -> Outcome<()> {
-    for step in STEPS {
-        do_step(step, held, request, values, lowered)?;
-    }
-    if !values.flag("persist", false) {
-        held.engine.kill(&held.jail.id, keeper::LEAVE, false)?;
-    }
-    Ok(())
+/// A jail that is about to be made.
+struct Plan<'p> {
+    request: &'p Request,
+    values: &'p Values,
+    lowered: Lowered,
+    /// Its addresses, where it is confined to some.
+    wanted: Option<Wanted>,
 }
 
-fn do_step(
-    step: Step,
-    held: &mut Held<'_>,
-    request: &Request,
-    values: &Values,
-    lowered: &Lowered,
-) -> Outcome<()> {
-    let name = held.jail.name.clone();
-    let mut told = |what: &str| tell_step(request, &name, what);
-    match step {
-        Step::Prepare => {
-            if values.list("exec.prepare").next().is_some() {
-                note(held, Made::Prepared)?;
-            }
-            run::outside(values, "exec.prepare", &mut told)
+impl Plan<'_> {
+    fn start(&self, held: &mut Held<'_>) -> Outcome<()> {
+        for step in STEPS {
+            self.take(step, held)?;
         }
-        Step::Prestart => {
-            if values.list("exec.prestart").next().is_some() {
-                note(held, Made::Prestarted)?;
-            }
-            run::outside(values, "exec.prestart", &mut told)
+        if !self.values.flag("persist", false) {
+            held.engine.kill(&held.jail.id, keeper::LEAVE, false)?;
         }
-        Step::Make => make(held, lowered),
-        Step::Created => run::outside(values, "exec.created", &mut told),
-        Step::Start => run::inside(held.engine, &held.jail, values, "exec.start", &mut told),
-        Step::Command => run::inside(held.engine, &held.jail, values, "command", &mut told),
-        Step::Poststart => run::outside(values, "exec.poststart", &mut told),
+        Ok(())
+    }
+
+    fn take(&self, step: Step, held: &mut Held<'_>) -> Outcome<()> {
+        let (values, name) = (self.values, held.jail.name.clone());
+        let mut told = |what: &str| tell_step(self.request, &name, what);
+        match step {
+            Step::Prepare => {
+                if values.list("exec.prepare").next().is_some() {
+                    note(held, Made::Prepared)?;
+                }
+                run::outside(values, "exec.prepare", &mut told)
+            }
+            Step::Addresses => {
+                let mut aliases = self.wanted.iter().flat_map(|wanted| &wanted.aliases);
+                aliases.try_for_each(|alias| network::give(held, alias))
+            }
+            Step::Prestart => {
+                if values.list("exec.prestart").next().is_some() {
+                    note(held, Made::Prestarted)?;
+                }
+                run::outside(values, "exec.prestart", &mut told)
+            }
+            Step::Make => self.make(held),
+            Step::Created => run::outside(values, "exec.created", &mut told),
+            Step::Start => run::inside(held.engine, &held.jail, values, "exec.start", &mut told),
+            Step::Command => run::inside(held.engine, &held.jail, values, "command", &mut told),
+            Step::Poststart => run::outside(values, "exec.poststart", &mut told),
+        }
+    }
+
+    /// The jail itself: nothing runs in it before it is confined.
+    fn make(&self, held: &mut Held<'_>) -> Outcome<()> {
+        held.save()?;
+        let spec = &self.lowered.spec;
+        let config = spec.to_json();
+        let path = spec.root.as_ref().map_or("/", |root| root.path.as_str());
+        let mut options = Options::new(&held.jail.id, path, spec, &config);
+        options.keeper = true;
+        options.await_exec = true;
+        options.scoped = !run::has_own_network(spec);
+        options.loopback = matches!(self.lowered.network, Network::Own { .. });
+        run_or_create(held.engine, &options, Act::Run, |_| Ok(()))?;
+        if let Some(wanted) = &self.wanted {
+            wanted.confine(held.engine, &held.jail.id, self.values)?;
+        }
+        held.jail.complete = true;
+        held.save()
     }
 }
 
 /// Writes down what is about to be made.
 fn note(held: &mut Held<'_>, made: Made) -> Outcome<()> {
     held.jail.made.push(made);
-    held.save()
-}
-
-fn make(held: &mut Held<'_>, lowered: &Lowered) -> Outcome<()> {
-    held.save()?;
-    let config = lowered.spec.to_json();
-    let path = lowered
-        .spec
-        .root
-        .as_ref()
-        .map_or("/", |root| root.path.as_str());
-    let mut options = Options::new(&held.jail.id, path, &lowered.spec, &config);
-    options.keeper = true;
-    options.await_exec = true;
-    options.scoped = !run::has_own_network(&lowered.spec);
-    options.loopback = matches!(lowered.network, Network::Own { .. });
-    run_or_create(held.engine, &options, Act::Run, |_| Ok(()))?;
-    held.jail.complete = true;
     held.save()
 }
 

@@ -5,6 +5,8 @@ mod create;
 mod jexec;
 mod jls;
 mod modify;
+mod network;
+mod rctl;
 mod remove;
 mod run;
 mod shelf;
@@ -27,6 +29,7 @@ enum Program {
     Jail,
     Jls,
     Jexec,
+    Rctl,
 }
 
 impl Program {
@@ -35,6 +38,7 @@ impl Program {
             "jail" => Self::Jail,
             "jls" => Self::Jls,
             "jexec" => Self::Jexec,
+            "rctl" => Self::Rctl,
             _ => return None,
         })
     }
@@ -51,6 +55,7 @@ pub(crate) fn act(words: &[String]) -> Option<i32> {
         Program::Jail => jail(&store, rest),
         Program::Jls => jls::jls(&store, rest),
         Program::Jexec => jexec::jexec(&store, rest),
+        Program::Rctl => rctl::rctl(&store, rest),
     };
     Some(done.unwrap_or_else(|failure| {
         eprintln!("{failure}");

@@ -1,11 +1,13 @@
 //! Changing a jail that lives.
 
 use front::jail::parameter::{Fate, Parameter};
-use front::jail::{Request, Values};
+use front::jail::{Host, Network, Request, Values, lower};
+use net::alias::Alias;
 
 use engine::keeper;
 
-use super::shelf::{Jail, Shelf};
+use super::network::{self, Wanted};
+use super::shelf::{Held, Jail, Made, Shelf};
 use super::{about, tell};
 use crate::app::{Failure, Outcome};
 
@@ -20,10 +22,17 @@ pub(super) fn unchangeable(jail: &Jail, changes: &Values) -> Option<&'static str
         ("name", [name]) => *name == jail.name,
         _ => old.get(name).is_some_and(|value| value.words == words),
     };
-    let changed = changes
-        .iter()
-        .find(|(name, value)| !is_live(name) && !same(name, &value.words));
+    let is_shared = matches!(network_of(&old), Some(Network::Shared { .. }));
+    let changed = changes.iter().find(|(name, value)| {
+        let possible = is_live(name) && (is_shared || !matches!(*name, "ip4.addr" | "ip6.addr"));
+        !possible && !same(name, &value.words)
+    });
     changed.map(|(name, _)| name)
+}
+
+fn network_of(values: &Values) -> Option<Network> {
+    let lowered = lower(values, &Host::default()).ok()?;
+    Some(lowered.network)
 }
 
 /// Changes what can be changed.
@@ -59,10 +68,48 @@ pub(super) fn modify(
     } else {
         keeper::LEAVE
     };
+    if ["ip4.addr", "ip6.addr"]
+        .iter()
+        .any(|name| changes.get(name).is_some())
+    {
+        readdress(&mut held, &values)?;
+    }
     held.jail.set_values(&values);
     held.save()?;
     if changes.get("persist").is_some() {
         held.engine.kill(&held.jail.id, signal, false)?;
     }
     tell(request, &held.jail.name, "modified")
+}
+
+/// Gives a jail other addresses: the new ones first, and the old ones go when nothing of the jail can use them.
+fn readdress(held: &mut Held<'_>, values: &Values) -> Outcome<()> {
+    let name = held.jail.name.clone();
+    let network = network_of(values)
+        .ok_or_else(|| Failure::new("ip4.addr, ip6.addr: contradict another parameter"))?;
+    let wanted = Wanted::of(values, &network)?.ok_or_else(|| {
+        let what = "ip4.addr: a jail that is confined stays so while it lives";
+        about(&name, Failure::new(what))
+    })?;
+    let old = held.jail.made.clone();
+    let is = |made: &Made, alias: &Alias| match made {
+        Made::Alias { interface, address } => {
+            Some(interface) == alias.interface.as_ref() && *address == alias.address.to_string()
+        }
+        _ => false,
+    };
+    for alias in &wanted.aliases {
+        if !old.iter().any(|made| is(made, alias)) {
+            network::give(held, alias)?;
+        }
+    }
+    wanted.change(held.engine, &held.jail.id, values)?;
+    for made in old {
+        let stays = wanted.aliases.iter().any(|alias| is(&made, alias));
+        if let (Made::Alias { interface, address }, false) = (&made, stays) {
+            network::take(held, interface, address)?;
+            held.jail.made.retain(|one| *one != made);
+        }
+    }
+    Ok(())
 }

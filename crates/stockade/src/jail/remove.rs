@@ -6,11 +6,13 @@ use front::jail::{Request, Values};
 use sys::rustix::process::Signal;
 
 use super::shelf::{Held, Jail, Made, Shelf};
-use super::{about, config, names, run, tell, tell_step};
+use super::{about, config, names, network, run, tell, tell_step};
 use crate::app::{Failure, Outcome};
 
 /// How long a jail's processes have after SIGTERM where nothing is said.
 const STOP_TIMEOUT: i64 = 10;
+/// How long a keeper that is alone is waited for, in milliseconds.
+const PATIENCE_MS: u32 = 2000;
 
 /// `jail -r` and `-R`.
 pub(super) fn remove(shelf: &Shelf<'_>, request: &Request) -> Outcome<i32> {
@@ -151,9 +153,26 @@ fn end(
     };
     if hooks {
         keep(run::outside(values, "exec.poststop", told));
+    }
+    keep(take_addresses(&mut held));
+    if hooks {
         keep(run::outside(values, "exec.release", told));
     }
     keep(held.forget());
+    first
+}
+
+/// Takes the jail's addresses from their interfaces.
+fn take_addresses(held: &mut Held<'_>) -> Outcome<()> {
+    let mut first = Ok(());
+    while let Some(made) = held.jail.made.pop() {
+        if let Made::Alias { interface, address } = made {
+            let taken = network::take(held, &interface, &address);
+            if first.is_ok() {
+                first = taken;
+            }
+        }
+    }
     first
 }
 
@@ -174,15 +193,31 @@ pub(super) fn undo(mut held: Held<'_>, request: &Request, values: &Values) {
     while let Some(made) = held.jail.made.pop() {
         complain(match made {
             Made::Prestarted => run::outside(values, "exec.poststop", &mut told),
+            Made::Alias { interface, address } => network::take(&held, &interface, &address),
             Made::Prepared => run::outside(values, "exec.release", &mut told),
         });
     }
     complain(held.forget());
 }
 
+/// Removes a jail that was told not to stay if nothing runs in it any more.
+pub(super) fn if_alone(held: Held<'_>) -> Outcome<()> {
+    let (record, _) = held.engine.inspect(&held.jail.id)?;
+    if let Some(first) = held.engine.first_process(&record)? {
+        let others = held.engine.processes(&held.jail.id)?;
+        let alone = others.iter().all(|pid| *pid == record.pid);
+        // It is about to end; that it is slow is no mistake of the jail's.
+        if !alone || !sys::process::wait_ended(&first, Some(PATIENCE_MS))? {
+            return Ok(());
+        }
+    }
+    left_over(held)
+}
+
 /// Removes what is left of a jail that ended by itself, or whose maker was killed. Commands of the end are for those
 /// who ask for it.
-pub(super) fn left_over(held: Held<'_>) -> Outcome<()> {
+pub(super) fn left_over(mut held: Held<'_>) -> Outcome<()> {
     held.engine.delete(&held.jail.id, true)?;
+    take_addresses(&mut held)?;
     held.forget()
 }

@@ -12,19 +12,28 @@ use std::path::Path;
 use container::Store;
 use engine::Engine;
 use front::jail::Values;
+use front::jail::limits::Rule;
 use serde::{Deserialize, Serialize};
 use spec::Status;
 
 use crate::app::{Failure, Outcome};
 
 const RECORD: &str = "jail.json";
+const RULES: &str = "rules";
 
 /// What was made outside of the engine for a jail, to be undone with it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) enum Made {
     /// `exec.prepare` has begun, so that `exec.release` is due.
     Prepared,
+    /// An interface was given an address.
+    Alias {
+        /// The interface.
+        interface: String,
+        /// The address, without its prefix.
+        address: String,
+    },
     /// `exec.prestart` has begun, so that `exec.poststop` is due.
     Prestarted,
 }
@@ -304,6 +313,47 @@ impl<'s> Shelf<'s> {
         }
     }
 
+    /// Whether anybody has ever made a rule.
+    pub(super) fn has_rules(&self) -> bool {
+        Path::new(&format!("{}/{RULES}", self.directory)).exists()
+    }
+
+    /// All rules, which nobody else changes for as long as the file lives.
+    pub(super) fn rules(&self) -> Outcome<(File, Vec<Rule>)> {
+        let path = format!("{}/{RULES}.lock", self.directory);
+        let guard = fs::OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(&path);
+        let guard = guard.map_err(|error| failed("open", &path, &error))?;
+        guard
+            .lock()
+            .map_err(|error| failed("lock", &path, &error))?;
+        let path = format!("{}/{RULES}", self.directory);
+        let text = match fs::read_to_string(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
+            other => other.map_err(|error| failed("read", &path, &error))?,
+        };
+        Ok((
+            guard,
+            text.lines()
+                .filter_map(|line| Rule::parse(line).ok())
+                .collect(),
+        ))
+    }
+
+    /// Replaces the rules, at once or not at all.
+    pub(super) fn set_rules(&self, rules: &[Rule]) -> Outcome<()> {
+        let path = format!("{}/{RULES}", self.directory);
+        let next = format!("{path}.next");
+        let text: String = rules.iter().map(|rule| format!("{rule}\n")).collect();
+        fs::write(&next, text)
+            .and_then(|()| fs::rename(&next, &path))
+            .map_err(|error| failed("write", &path, &error))
+    }
+
     /// The number after the last one that was given; numbers begin anew after the greatest.
     fn next(&self) -> Outcome<u32> {
         let path = format!("{}/last", self.directory);
@@ -343,6 +393,34 @@ impl Held<'_> {
         fs::write(&next, text)
             .and_then(|()| fs::rename(&next, &path))
             .map_err(|error| failed("write", &path, &error))
+    }
+
+    fn address_path(&self, interface: &str, address: &str) -> String {
+        let shelf = self.names.trim_end_matches("/names");
+        format!("{shelf}/addresses/{interface}-{address}")
+    }
+
+    /// Says that this jail uses an address, as others may, too.
+    pub(super) fn use_address(&self, interface: &str, address: &str) -> Outcome<()> {
+        let path = self.address_path(interface, address);
+        // Whoever was the last to use it removes the directory.
+        for _ in 0..100 {
+            make_directory(&path)?;
+            match fs::write(format!("{path}/{}", self.jail.jid), "") {
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                other => return other.map_err(|error| failed("write", &path, &error)),
+            }
+        }
+        Err(Failure::new(format!(
+            "{path}: somebody else keeps removing it"
+        )))
+    }
+
+    /// Says that this jail uses an address no more: whether nobody does.
+    pub(super) fn release_address(&self, interface: &str, address: &str) -> bool {
+        let path = self.address_path(interface, address);
+        let _ = fs::remove_file(format!("{path}/{}", self.jail.jid));
+        fs::remove_dir(&path).is_ok()
     }
 
     /// Gives the jail another name.

@@ -9,11 +9,8 @@ pub(super) fn status() -> Outcome<i32> {
     Ok(0)
 }
 
-/// A jail's first process is the jail's keeper, which is nobody's program.
+/// The first process of a jail goes by this name.
 fn is_jailed() -> bool {
-    if std::env::var("container").is_ok_and(|kind| kind == "jail") {
-        return true;
-    }
-    let name = std::fs::read_to_string("/proc/1/comm").unwrap_or_default();
-    name.starts_with("stockade-child") || name.starts_with("stockade")
+    let first = std::fs::read_to_string("/proc/1/comm").unwrap_or_default();
+    first.trim_end() == "jail" || std::env::var("container").is_ok_and(|kind| kind == "jail")
 }

@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use crate::yard::Yard;
 
 /// A root with the machine's python3, which can call the kernel directly: the host's own programs, read-only.
-fn with_python(yard: &Yard) -> Vec<String> {
+pub(crate) fn with_python(yard: &Yard) -> Vec<String> {
     let root = yard.root();
     for name in ["usr", "lib", "lib64"] {
         fs::create_dir_all(format!("{root}/{name}")).unwrap();

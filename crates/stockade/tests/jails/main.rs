@@ -5,5 +5,8 @@
 mod app;
 mod confined;
 mod life;
+mod limits;
 mod listing;
+mod parameters;
+mod shared;
 mod yard;
