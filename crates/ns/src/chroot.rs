@@ -64,10 +64,15 @@ pub fn run(parsed: &Parsed<'_>) -> Result<i32> {
             "--skip-chdir: only where NEWROOT is /, which {root:?} is not"
         )));
     }
-    let outside = Accounts::read()?;
-    change(root, stay)?;
-    let ids = Ids::find(parsed, &outside, &Accounts::read()?)?;
-    ids.take()?;
+    if asks_for_names(parsed) {
+        let outside = Accounts::read()?;
+        change(root, stay)?;
+        Ids::find(parsed, &outside, &Accounts::read()?)?.take()?;
+    } else {
+        change(root, stay)?;
+        let none = Accounts::default();
+        Ids::find(parsed, &none, &none)?.take()?;
+    }
     if !parsed.has("quiet") {
         // A line that nobody can read is no failure of the command.
         let _ = file::write_all(stdio::error(), NO_BOUNDARY, "standard error");
@@ -76,6 +81,15 @@ pub fn run(parsed: &Parsed<'_>) -> Result<i32> {
         [] => execute(&[shell(), "-i"]),
         words => execute(words),
     })
+}
+
+/// Whether anything has to be looked up: a user, who has groups even by number, or a group by name.
+fn asks_for_names(parsed: &Parsed<'_>) -> bool {
+    let is_name = |text: &str| !text.is_empty() && number(text).is_none();
+    let spec = parsed.value("userspec").unwrap_or("");
+    let groups = parsed.value("groups").unwrap_or("");
+    let (user, group) = spec.split_once(':').unwrap_or((spec, ""));
+    !user.is_empty() || is_name(group) || groups.split(',').any(is_name)
 }
 
 /// Whether a path is this process's root directory.

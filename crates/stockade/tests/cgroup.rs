@@ -9,15 +9,10 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use common::app::{Ran, until};
+use common::app::{Ran, program as stockade, until};
 
 /// A number that no machine gives to anybody.
 const USER: u32 = 1_894_022;
-
-/// The program: the one that was built, or where a rig has put it.
-fn stockade() -> String {
-    std::env::var("STOCKADE").unwrap_or_else(|_| env!("CARGO_BIN_EXE_stockade").to_owned())
-}
 
 /// Whether this machine has v2 alone.
 fn is_v2() -> bool {

@@ -177,3 +177,26 @@ fn help_is_a_page_and_options_of_the_program_are_refused() {
     assert_eq!(ran.code, 125);
     assert_eq!(ran.err.lines().count(), 1, "{}", ran.err);
 }
+
+/// Who only wants another root gets it, whatever there is in the place of its databases.
+#[test]
+fn databases_are_read_where_something_is_looked_up() {
+    let place = Place::new();
+    for name in ["passwd", "group"] {
+        fs::remove_file(place.path(&format!("root/etc/{name}"))).unwrap();
+        fs::create_dir(place.path(&format!("root/etc/{name}"))).unwrap();
+    }
+    let root = place.root();
+    for options in [
+        &[][..],
+        &["--groups=1,2"],
+        &["--groups="],
+        &["--userspec=:7"],
+    ] {
+        let ran = alike(&[options, &[&root, "true"]].concat());
+        assert_eq!(ran.code, 0, "{options:?}: {}", ran.err);
+    }
+    let named = quiet(&["--userspec=ann", &root, "true"]);
+    assert_eq!(named.code, 125);
+    assert!(named.err.contains("/etc/passwd"), "{}", named.err);
+}

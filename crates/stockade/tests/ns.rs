@@ -546,3 +546,102 @@ fn a_pin_outlives_the_processes_and_is_listed() {
     );
     assert_eq!(ran.out, wanted, "{}", ran.err);
 }
+
+/// Root's ranges are those of its line in files of the test's own.
+#[test]
+fn a_map_is_found_in_etc_subuid() {
+    let place = Place::new();
+    let ids = place.path("ids");
+    // Not after another's: util-linux 2.38 takes the first line that there is.
+    fs::write(&ids, "root:524288:65536\nother:1:2\n").unwrap();
+    let shown = |program: &str, options: &str| {
+        let script = format!(
+            "mount --bind {ids} /etc/subuid && mount --bind {ids} /etc/subgid && {program} {options} \
+             sh -c 'cat /proc/self/uid_map /proc/self/gid_map | tr -s \" \"'"
+        );
+        ran(
+            "unshare",
+            &["-m", "--propagation", "private", "sh", "-c", &script],
+        )
+    };
+    for options in ["--map-auto", "--map-auto --map-root-user"] {
+        let ours = shown(&format!("{STOCKADE} ns new"), options);
+        let theirs = shown("unshare", options);
+        assert_eq!(
+            (ours.code, &ours.out),
+            (theirs.code, &theirs.out),
+            "{options}: {}",
+            ours.err
+        );
+        assert!(ours.out.contains(" 524288 6553"), "{options}: {}", ours.out);
+    }
+    fs::write(&ids, "other:1:2\nroot:524288:65536\n").unwrap();
+    let second = shown(&format!("{STOCKADE} ns new"), "--map-auto");
+    assert_eq!(
+        second.out, " 0 524288 65536\n 0 524288 65536\n",
+        "{}",
+        second.err
+    );
+    fs::write(&ids, "other:1:2\n").unwrap();
+    let none = shown(&format!("{STOCKADE} ns new"), "--map-auto");
+    assert_eq!(none.code, 1);
+    assert!(none.err.contains("/etc/subuid"), "{}", none.err);
+}
+
+#[test]
+fn mount_and_user_namespaces_are_pinned_too() {
+    let place = Place::new();
+    let (mnt, user) = (place.path("mnt"), place.path("user"));
+    let inside = place.path("inside");
+    fs::create_dir(&inside).unwrap();
+    let script = format!(
+        "set -e; s={STOCKADE}
+         $s ns new --mount={mnt} sh -c 'mount -t tmpfs pinned {inside} && touch {inside}/here'
+         ls {inside} | wc -l
+         $s ns enter --mount={mnt} ls {inside}
+         $s ns new -r --user={user} readlink /proc/self/ns/user >{place}/link
+         $s ns enter --user={user} readlink /proc/self/ns/user | cmp - {place}/link && echo same
+         $s ns ls --format '{{{{.Type}}}} {{{{.Pins}}}}' | grep {place} | sort
+         $s ns unpin {mnt} {user} && ls {mnt} {user} 2>/dev/null || echo gone",
+        place = place.0.display()
+    );
+    let ran = ran(
+        "unshare",
+        &["-m", "--propagation", "private", "sh", "-c", &script],
+    );
+    let wanted = format!("0\nhere\nsame\nmnt {mnt}\nuser {user}\ngone\n");
+    assert_eq!(ran.out, wanted, "{}", ran.err);
+}
+
+/// Of others' processes they are told no more than lsns tells them.
+#[test]
+fn an_ordinary_user_lists_what_may_be_seen() {
+    let place = Place::new();
+    let copy = place.path("stockade");
+    fs::copy(STOCKADE, &copy).unwrap();
+    let id = USER.to_string();
+    let as_user = |words: &[&str]| {
+        let user = ["--reuid", &id, "--regid", &id, "--clear-groups", "--"];
+        ran("setpriv", &[&user, words].concat())
+    };
+    // In a process namespace of their own, where nobody else comes and goes.
+    let script = format!(
+        "echo ours; {} ns ls --format '{{{{.ID}}}} {{{{.Type}}}}' | sort
+         echo theirs; lsns -n -o NS,TYPE | tr -s ' ' | sed 's/^ //; s/ $//' | sort",
+        copy
+    );
+    let ran = as_user(&["unshare", "-rpf", "--mount-proc", "sh", "-c", &script]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let (ours, theirs) = ran.out.split_once("theirs\n").unwrap();
+    let ours: Vec<&str> = ours.lines().skip(1).collect();
+    let theirs: Vec<&str> = theirs.lines().collect();
+    assert!(
+        theirs.len() >= 7 && theirs.iter().all(|line| ours.contains(line)),
+        "{}",
+        ran.out
+    );
+    // The whole machine's, of which most may not be looked at.
+    let all = as_user(&[&copy, "ns", "ls", "-q"]);
+    assert_eq!((all.code, all.err.as_str()), (0, ""));
+    assert!(!all.out.is_empty());
+}

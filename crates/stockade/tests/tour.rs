@@ -98,8 +98,7 @@ fn lines_are(shown: &[&str], printed: &[&str]) -> bool {
 
 /// A program `stockade` that keeps its state in the test's own place.
 fn stockade_in(place: &Place) -> String {
-    let own = env!("CARGO_BIN_EXE_stockade").to_owned();
-    let program = std::env::var("STOCKADE").unwrap_or(own);
+    let program = common::app::program();
     let directory = place.path("bin");
     fs::create_dir_all(&directory).unwrap();
     let script = format!(

@@ -85,7 +85,7 @@ impl Place {
         let mut command = Command::new("timeout");
         command
             .args(["--foreground", "-k", "1", "30"])
-            .arg(env!("CARGO_BIN_EXE_stockade"))
+            .arg(program())
             .args(["--root", &self.path("store")])
             .args(words)
             .stdin(Stdio::null());
@@ -156,6 +156,11 @@ impl Place {
         let own = self.path("");
         assert!(!mounts.contains(&own), "left mounted: {mounts}");
     }
+}
+
+/// The binary: the one that was built, or where a rig has put it.
+pub(crate) fn program() -> String {
+    std::env::var("STOCKADE").unwrap_or_else(|_| env!("CARGO_BIN_EXE_stockade").to_owned())
 }
 
 impl Drop for Place {
