@@ -2,6 +2,7 @@
 
 use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use engine::{
     CgroupsMode, CheckpointOptions, CriuOptions, Error, Kind, RestoreOptions, Restored, Result,
@@ -154,10 +155,22 @@ fn check_parent(parent: &str, images: &str) -> Result<()> {
     if parent.starts_with('/') {
         return Err(usage("--parent-path must be relative to --image-path"));
     }
-    let path = format!("{images}/{parent}");
-    sys::file::open(&path, OFlags::PATH | OFlags::DIRECTORY)
+    sys::file::open(&beside(images, parent), OFlags::PATH | OFlags::DIRECTORY)
         .map(drop)
         .map_err(|error| Error::from(error).at(&"invalid --parent-path"))
+}
+
+/// A path relative to a directory that need not be there yet: by its words.
+fn beside(directory: &str, path: &str) -> String {
+    let mut names: Vec<&str> = Vec::new();
+    for name in directory.split('/').chain(path.split('/')) {
+        match name {
+            "" | "." => {}
+            ".." => drop(names.pop()),
+            name => names.push(name),
+        }
+    }
+    format!("/{}", names.join("/"))
 }
 
 /// `ADDRESS:PORT`, an IPv6 address in brackets.

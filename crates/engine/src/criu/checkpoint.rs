@@ -43,6 +43,7 @@ impl Engine {
         let config = dir.read_config()?;
         let spec = Spec::parse(&config)?;
         external::refuse_criu_config(&spec)?;
+        external::refuse_lone_ids(&spec)?;
         // criu cannot look into processes that stand still. Of those that it may let go on it lets none get anywhere,
         // and in the end they stand still again.
         let frozen = match status {

@@ -155,6 +155,35 @@ pub(super) fn refuse_criu_config(spec: &Spec<'_>) -> Result<()> {
     Err(Error::new(Kind::Unsupported, message).hint("criu itself reads /etc/criu/default.conf"))
 }
 
+/// Refuses what criu 4.1 saves and cannot restore: a cgroup namespace is made while the process is nobody in its user
+/// namespace yet, and says who it is, which the kernel only takes where nobody's id is one of the namespace's.
+pub(super) fn refuse_lone_ids(spec: &Spec<'_>) -> Result<()> {
+    const NOBODY: u64 = 65_534;
+    let Some(linux) = spec.linux.as_ref() else {
+        return Ok(());
+    };
+    let covers = |maps: &[spec::IdMap]| {
+        maps.iter().any(|map| {
+            let first = u64::from(map.container);
+            (first..first + u64::from(map.size)).contains(&NOBODY)
+        })
+    };
+    let maps = [
+        ("uidMappings", &linux.uid_mappings),
+        ("gidMappings", &linux.gid_mappings),
+    ];
+    let own = linux.namespace(NamespaceType::Cgroup).is_some();
+    for (field, map) in maps {
+        if own && !map.is_empty() && !covers(map) {
+            let message = format!(
+                "config.json: linux.{field}: without id {NOBODY} criu could not restore the cgroup namespace"
+            );
+            return Err(Error::new(Kind::Unsupported, message));
+        }
+    }
+    Ok(())
+}
+
 /// Whether this is a mount of cgroups, which are the host's.
 pub(super) fn is_cgroup(fstype: &str) -> bool {
     matches!(fstype, "cgroup" | "cgroup2")

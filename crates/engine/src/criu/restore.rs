@@ -7,10 +7,11 @@ use alloc::vec::Vec;
 use plan::{Act, HookKind, HostAct};
 use spec::state::Status;
 use spec::{Namespace, NamespaceType, Spec};
+use sys::error::OnCall;
 use sys::namespace::{NetworkNamespace, PrivateMounts};
 use sys::netlink::Route;
 use sys::process::{self, Ended};
-use sys::rustix::fs::{OFlags, stat};
+use sys::rustix::fs::{OFlags, fstat, stat};
 use sys::rustix::process::{Pid, Signal};
 use sys::{AsFd, AsRawFd, BorrowedFd, OwnedFd, file, mount, overlay};
 use wire::Message;
@@ -163,18 +164,23 @@ impl Restoring<'_, '_, '_> {
 
     /// Processes of a user namespace read what was saved of them by themselves, some of it as nobody yet and some as
     /// root there. The files may be read by all; but their directory is the host's root's alone. So in this mount
-    /// namespace it has the permissions of another one. Where there is no such overlay, its own have to do.
+    /// namespace it has the permissions of another one, which overlayfs shows above it.
     fn hand_over_images(&self, path: &str) -> Result<()> {
+        const SEARCH_BY_ALL: u32 = 0o001;
         let linux = self.spec.linux.as_ref();
-        if linux.is_none_or(|linux| linux.uid_mappings.is_empty()) {
+        let saved = directory(path)?;
+        let mode = fstat(&saved).on("fstat", path)?.st_mode;
+        if linux.is_none_or(|linux| linux.uid_mappings.is_empty()) || mode & SEARCH_BY_ALL != 0 {
             return Ok(());
         }
-        let open = mount::empty_directory()?;
-        let layers = [format!("/proc/self/fd/{}", open.as_raw_fd()), path.into()];
-        match overlay::read_only(&layers) {
-            Ok(seen) => Ok(mount::attach(&seen, directory(path)?, path)?),
-            Err(_) => Ok(()),
-        }
+        // Layers have to be attached somewhere.
+        mount::attach(&mount::empty_directory()?, &saved, path)?;
+        let layers = [path.into(), format!("/proc/self/fd/{}", saved.as_raw_fd())];
+        Ok(mount::attach(
+            overlay::read_only(&layers)?,
+            directory(path)?,
+            path,
+        )?)
     }
 
     fn attend(&mut self, notice: Notice<'_>) -> Result<()> {

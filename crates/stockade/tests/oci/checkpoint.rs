@@ -113,8 +113,8 @@ fn a_container_goes_on_where_it_was() {
     assert!(rig.number() < saved + 1000, "it began anew");
     let link = rig.bundle.exec_sh("ip link show dev lo").ok();
     assert!(link.out.contains("UP"), "{}", link.out);
-    let limit = rig.bundle.exec_sh("cat /proc/self/cgroup").ok();
-    assert!(limit.out.contains(&rig.bundle.cgroup()), "{}", limit.out);
+    let cgroups = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).expect("its cgroups");
+    assert!(cgroups.contains(&rig.bundle.cgroup()), "{cgroups}");
     rig.bundle.call(&["kill", &rig.bundle.id, "KILL"]).ok();
     rig.bundle.wait_for("stopped");
     rig.bundle.verb("delete").ok();
@@ -273,15 +273,17 @@ fn what_mounts_stand_on_is_made_again() {
 fn a_container_with_ids_of_its_own_comes_back() {
     let Some(mut rig) = Rig::new() else { return };
     rig.counts();
-    rig.bundle.map_users(100_000, 1000);
+    rig.bundle.map_users(100_000, 65_536);
+    rig.bundle
+        .push("/linux/namespaces", json!({"type": "cgroup"}));
     std::fs::create_dir(rig.bundle.below("rootfs/data")).expect("a directory");
     let data = rig.bundle.dir.join("data");
     std::os::unix::fs::chown(data, Some(100_000), Some(100_000)).expect("chown");
     rig.bundle.config["linux"]["devices"] =
-        json!([{"path": "/dev/fuse", "type": "c", "major": 10, "minor": 229}]);
+        json!([{"path": "/dev/kmsg", "type": "c", "major": 1, "minor": 11}]);
     rig.bundle.detach().ok();
     rig.counts_on_from(3);
-    let script = "cat /proc/self/uid_map; stat -c %t:%T /dev/null /dev/zero /dev/fuse /proc/keys; \
+    let script = "cat /proc/self/uid_map; stat -c %t:%T /dev/null /dev/zero /dev/kmsg /proc/keys; \
         echo x >/dev/null; head -c 2 /dev/zero | od -An -tx1; wc -c </proc/keys; ls /proc/acpi";
     let before = rig.bundle.exec_sh(script).ok().out;
     for _ in 0..2 {
@@ -293,7 +295,7 @@ fn a_container_with_ids_of_its_own_comes_back() {
     }
     // Whose ids they are the configuration says, and no saved file.
     rig.checkpoint(&[]).ok();
-    rig.bundle.config["linux"]["uidMappings"][0]["size"] = json!(2000);
+    rig.bundle.config["linux"]["uidMappings"][0]["size"] = json!(70_000);
     rig.bundle.write_config();
     rig.restore(&[])
         .fails("linux.uidMappings: the container was saved with another");
@@ -309,6 +311,23 @@ fn a_container_with_ids_of_its_own_comes_back() {
     rig.restore(&[])
         .fails("user: the container was saved with another");
     rig.bundle.assert_nothing_left("restore without maps");
+}
+
+/// A container that could not be restored is not taken away by its checkpoint.
+#[test]
+fn what_criu_cannot_restore_is_not_saved() {
+    let Some(mut rig) = Rig::new() else { return };
+    rig.counts();
+    rig.bundle.map_users(100_000, 1000);
+    rig.bundle
+        .push("/linux/namespaces", json!({"type": "cgroup"}));
+    rig.bundle.sh("sleep 1000");
+    std::fs::create_dir(rig.bundle.below("rootfs/data")).expect("a directory");
+    rig.bundle.detach().ok();
+    rig.checkpoint(&[])
+        .fails("linux.uidMappings: without id 65534 criu could not restore the cgroup namespace");
+    assert_eq!(rig.bundle.status(), "running");
+    rig.end();
 }
 
 #[test]
