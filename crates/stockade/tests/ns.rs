@@ -645,3 +645,83 @@ fn an_ordinary_user_lists_what_may_be_seen() {
     assert_eq!((all.code, all.err.as_str()), (0, ""));
     assert!(!all.out.is_empty());
 }
+
+/// The talk's tunnel: two namespaces, a device in each, and what goes in on one side comes out on the other.
+#[test]
+fn a_tunnel_connects_two_namespaces() {
+    let place = Place::new();
+    let (mut one, mut other) = (
+        Sleeper(
+            command("unshare", &["-n", "sleep", "1000"])
+                .spawn()
+                .unwrap(),
+        ),
+        Sleeper(
+            command("unshare", &["-n", "sleep", "1000"])
+                .spawn()
+                .unwrap(),
+        ),
+    );
+    let (a, b) = (one.0.id().to_string(), other.0.id().to_string());
+    let own = id_of("self", "net");
+    common::app::until("two namespaces", || {
+        id_of(&a, "net") != own && id_of(&b, "net") != own
+    });
+    let connect = |options: &[&str], ends: [&str; 2]| {
+        ran(STOCKADE, &[&["ns", "veth"], options, &ends].concat())
+    };
+    let made = connect(&["-a", "192.0.2.1/24,192.0.2.2/24"], [&a, &b]);
+    assert_eq!(
+        (made.code, made.out.as_str(), made.err.as_str()),
+        (0, "", "")
+    );
+    let inside = |pid: &str, words: &[&str]| {
+        ran(
+            STOCKADE,
+            &[&["ns", "enter", "-t", pid, "-n", "--"], words].concat(),
+        )
+    };
+    let shown = inside(&a, &["ip", "-br", "-4", "addr", "show", "veth0"]).out;
+    assert!(
+        shown.contains("UP") && shown.contains("192.0.2.1/24"),
+        "{shown}"
+    );
+    // A listener in one, asked from the other.
+    let server = "import socket; s = socket.create_server(('192.0.2.2', 8080)); print('up', flush=True); \
+                  c, a = s.accept(); c.sendall(a[0].encode()); c.close()";
+    let mut listening = command("enter", &["-t", &b, "-n", "--", "python3", "-c", server])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = [0; 3];
+    std::io::Read::read_exact(listening.stdout.as_mut().unwrap(), &mut line).unwrap();
+    let client =
+        "import socket; print(socket.create_connection(('192.0.2.2', 8080), 10).recv(99).decode())";
+    let told = inside(&a, &["python3", "-c", client]);
+    assert_eq!(told.out, "192.0.2.1\n", "{}", told.err);
+    listening.wait().unwrap();
+    // A name that is taken leaves nothing on the other side.
+    assert_eq!(connect(&["-n", "veth0,veth1"], [&a, &b]).code, 1);
+    assert_eq!(inside(&b, &["ip", "link", "show", "veth1"]).code, 1);
+    for (options, ends, said) in [
+        (&["-n", "x"][..], [a.as_str(), &b], "NAME,NAME"),
+        (
+            &["-a", "192.0.2.1/33,192.0.2.2/24"],
+            [&a, &b],
+            "--addresses",
+        ),
+        (&["-a", "192.0.2.1/24"], [&a, &b], "--addresses"),
+        (&[], ["4194999", &b], "no such process"),
+        (&[], ["x", &b], "neither a process"),
+        (&[], [&place.path("nosuch"), &b], "No such file"),
+    ] {
+        let refused = connect(options, ends);
+        assert_eq!(refused.code, 1, "{options:?}");
+        assert!(refused.err.contains(said), "{}", refused.err);
+    }
+    // It goes with either of its ends.
+    let _ = (one.0.kill(), one.0.wait(), &mut other);
+    common::app::until("gone", || {
+        inside(&b, &["ip", "link", "show", "veth0"]).code == 1
+    });
+}

@@ -119,7 +119,10 @@ fn typed_into_a_shell(place: &Place, commands: &[Typed]) -> Vec<String> {
     fs::create_dir_all(&here).unwrap();
     let path = format!("{bin}:{}", std::env::var("PATH").unwrap());
     let mut shell = Command::new("timeout")
-        .args(["-k", "1", "280", "bash", "-c", "exec bash 2>&1"])
+        .args(["-k", "1", "280"])
+        // Pins are mounts, and aliases are on the loopback interface: of the test's own, not the machine's.
+        .args(["unshare", "-m", "-n", "--propagation", "private"])
+        .args(["bash", "-c", "busybox ip link set lo up && exec bash 2>&1"])
         .current_dir(&here)
         .env("PATH", path)
         .env("LC_ALL", "C")

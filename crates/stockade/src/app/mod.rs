@@ -24,6 +24,7 @@ mod top;
 mod tree;
 mod update;
 mod user_range;
+mod veth;
 mod volume;
 mod which;
 
@@ -95,6 +96,7 @@ fn dispatch(store: &Store, verb: Verb) -> Outcome<i32> {
         Verb::NamespaceList(request) => namespaces::list(&request).map(done),
         Verb::NamespacePin(request) => namespaces::pin(&request).map(done),
         Verb::NamespaceUnpin(request) => namespaces::unpin(&request).map(done),
+        Verb::NamespaceVeth(request) => veth::veth(&request).map(done),
         Verb::Cgroup(verb) => cgroups::act(verb),
         Verb::Which(request) => which::which(store, &request),
         Verb::ByHand(name) => Err(Failure::new(format!(

@@ -28,6 +28,7 @@ pub(super) fn namespaces() -> Command {
             command(&ns::enter::TABLE),
             pin(),
             unpin(),
+            veth(),
         ],
     )
 }
@@ -68,6 +69,31 @@ fn unpin() -> Command {
     Command::new("unpin")
         .about("Undo `ns pin`, and remove the file if it is empty")
         .arg(operands("files", "FILE", "What a namespace is pinned to"))
+}
+
+fn veth() -> Command {
+    let end = |name: &'static str, metavar: &'static str| {
+        let help = "A process in it, a file that it is pinned to, or . for this one's own";
+        operand(name, metavar, help).value_hint(ValueHint::FilePath)
+    };
+    Command::new("veth")
+        .about("Connect two network namespaces by a tunnel, both ends up")
+        .args([
+            value(
+                "addresses",
+                "ADDRESS/LENGTH,ADDRESS/LENGTH",
+                "An address for each end",
+            )
+            .short('a'),
+            value(
+                "names",
+                "NAME,NAME",
+                "The interfaces' names [default: veth0,veth0]",
+            )
+            .short('n'),
+            end("one", "NAMESPACE"),
+            end("other", "NAMESPACE"),
+        ])
 }
 
 /// A command of this table from one of theirs.

@@ -143,6 +143,7 @@ fn namespaces(group: &Command, matches: &ArgMatches) -> Result<Verb, String> {
         "ls" => Verb::NamespaceList(fill::into(given)?),
         "pin" => Verb::NamespacePin(fill::into(given)?),
         "unpin" => Verb::NamespaceUnpin(fill::into(given)?),
+        "veth" => Verb::NamespaceVeth(fill::into(given)?),
         _ => Verb::ByHand(format!("ns {name}")),
     })
 }

@@ -76,6 +76,8 @@ pub(crate) enum Verb {
     NamespacePin(NamespacePin),
     /// `ns unpin`
     NamespaceUnpin(NamespaceUnpin),
+    /// `ns veth`
+    NamespaceVeth(NamespaceVeth),
     /// `cgroup …`
     Cgroup(super::CgroupVerb),
     /// `which`
@@ -381,6 +383,18 @@ pub(crate) struct NamespacePin {
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct NamespaceUnpin {
     pub(crate) files: Vec<String>,
+}
+
+/// `ns veth`
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct NamespaceVeth {
+    /// Two, with a comma between them.
+    pub(crate) addresses: Option<String>,
+    /// Two, with a comma between them.
+    pub(crate) names: Option<String>,
+    pub(crate) one: String,
+    pub(crate) other: String,
 }
 
 /// `rename`
