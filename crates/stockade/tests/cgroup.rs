@@ -811,3 +811,47 @@ fn top_on_a_terminal_draws_sorts_and_gives_it_back() {
         "{after}"
     );
 }
+
+/// A process of theirs is in a delegated cgroup; the command's own is made beside that one.
+#[test]
+fn an_ordinary_user_runs_commands_in_what_was_delegated() {
+    if !is_v2() && !is_hybrid() {
+        return;
+    }
+    let place = common::app::Place::new();
+    let copy = place.path("stockade");
+    fs::copy(stockade(), &copy).unwrap();
+    let cgroup = Cgroup::named();
+    let (owner, leaf) = (format!("{USER}:{USER}"), cgroup.below("leaf"));
+    for path in [&cgroup.name, &leaf] {
+        ok(&["create", "-q", "-c", "unified", "--owner", &owner, path]);
+    }
+    let limit = if is_v2() { "--pids 5" } else { "" };
+    let script = format!(
+        "{copy} cgroup move -c unified {leaf} $$ && exec setpriv --reuid {USER} --regid {USER} \
+         --clear-groups {copy} cgroup run {limit} sh -c 'cat /proc/self/cgroup; exit 5'"
+    );
+    let output = Command::new("sh").args(["-c", &script]).output().unwrap();
+    let ran: Ran = output.into();
+    assert_eq!(ran.code, 5, "{}", ran.err);
+    let own = format!("0::/{}/run-", cgroup.name);
+    assert!(
+        ran.out.lines().any(|line| line.starts_with(&own)),
+        "{}",
+        ran.out
+    );
+    let left = ok(&["ls", "-q", "-c", "unified", &cgroup.name]);
+    assert_eq!(left, format!("{0}\n{0}/leaf\n", cgroup.name));
+    // Elsewhere nothing is theirs, and it is said what would help.
+    let id = USER.to_string();
+    let user = ["--reuid", &id, "--regid", &id, "--clear-groups", &copy];
+    let mut refused = Command::new("setpriv");
+    refused.args(user).args(["cgroup", "run", "true"]);
+    let refused: Ran = refused.output().unwrap().into();
+    assert_eq!(refused.code, 125);
+    assert!(
+        refused.err.contains("hint: an ordinary user needs"),
+        "{}",
+        refused.err
+    );
+}
