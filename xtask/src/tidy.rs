@@ -5,6 +5,7 @@
 //! rule allows is written in it.
 
 mod manifests;
+mod named_tests;
 mod rules;
 mod shape;
 mod source;
@@ -41,7 +42,7 @@ pub(crate) fn check() -> Result<(), String> {
     let root = root();
     let paths = tracked(&root)?;
     let mut findings = Vec::new();
-    let mut sources = Vec::new();
+    let (mut sources, mut pages) = (Vec::new(), Vec::new());
     for path in &paths {
         // A file that is listed but gone is one being removed.
         let Ok(text) = std::fs::read_to_string(root.join(path)) else {
@@ -50,6 +51,8 @@ pub(crate) fn check() -> Result<(), String> {
         findings.extend(rules::any_text(path, &text));
         if path.ends_with(".rs") {
             sources.push(Source::new(path, text));
+        } else if path.ends_with(".md") {
+            pages.push((path.clone(), text));
         }
     }
     for source in &sources {
@@ -57,6 +60,7 @@ pub(crate) fn check() -> Result<(), String> {
         findings.extend(shape::check(source));
     }
     findings.extend(rules::roots(&sources));
+    findings.extend(named_tests::check(&pages, &sources));
     findings.extend(manifests::check(&root)?);
     if findings.is_empty() {
         println!(

@@ -119,7 +119,7 @@ impl From<sys::Error> for Error {
     fn from(error: sys::Error) -> Self {
         let made = Self::new(Kind::Kernel(error.errno), error.to_string());
         match error.errno {
-            Errno::NOSYS if made.message.starts_with("mount_setattr(idmap)") => {
+            Errno::NOSYS if error.call == sys::mount::TRANSLATE => {
                 made.hint("translated owners (idmapped mounts) take Linux 5.12")
             }
             Errno::NOSYS => made.hint(OLD_KERNEL),

@@ -61,6 +61,9 @@ pub fn make_slave(tree: impl AsFd, path: &str) -> Result<()> {
     }
 }
 
+/// What errors of [`translate`] name as their call.
+pub const TRANSLATE: &str = "mount_setattr(idmap)";
+
 /// Has owners in a detached copy translated by a user namespace's maps (`mount_setattr(2)`, "ID-mapped
 /// mounts"; Linux 5.12): on the one mount, or on those below it, too.
 ///
@@ -74,7 +77,7 @@ pub fn translate(
 ) -> Result<()> {
     let namespace = u64::from(user_namespace.as_fd().as_raw_fd().unsigned_abs());
     let done = set_attributes(tree, recursive, &[MOUNT_ATTR_IDMAP, 0, 0, namespace]);
-    done.map_err(|errno| Error::new("mount_setattr(idmap)", path, errno))
+    done.map_err(|errno| Error::new(TRANSLATE, path, errno))
 }
 
 /// `struct mount_attr`: set, clear, propagation, user namespace.

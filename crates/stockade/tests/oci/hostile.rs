@@ -415,6 +415,21 @@ fn cgroups_are_read_only_with_and_without_a_namespace() {
 }
 
 /// A name that is in no directory can be reached by whoever shares the host's network.
+/// CVE-2019-5736: whoever gets hold of the program of a process that enters a container cannot change it.
+#[test]
+fn the_program_that_enters_a_container_is_sealed() {
+    use rustix::fs::{SealFlags, fcntl_get_seals};
+    let Some(mut bundle) = Bundle::new() else {
+        return;
+    };
+    bundle.sh("sleep 100").create().ok();
+    let exe = format!("/proc/{}/exe", bundle.pid());
+    let program = sys::file::open(&exe, rustix::fs::OFlags::RDONLY).unwrap();
+    let all = SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL;
+    assert!(fcntl_get_seals(&program).unwrap().contains(all));
+    assert!(fs::OpenOptions::new().write(true).open(&exe).is_err());
+}
+
 #[test]
 fn no_socket_is_abstract() {
     let Some(mut bundle) = Bundle::new() else {

@@ -175,6 +175,25 @@ fn nothing_of_the_runtime_is_inherited() {
     assert!(out.ends_with("1 1 0\n"), "{out}");
 }
 
+/// Only a key that one possesses can be read, and the caller's are possessed through the session's keyring.
+#[test]
+fn the_session_keyring_is_the_containers_own() {
+    let Some(mut bundle) = Bundle::new() else {
+        return;
+    };
+    bundle.config["linux"]["maskedPaths"] = json!([]);
+    let name = format!("_ses.{}", bundle.id);
+    // First, as a keyring outlives who had it for a while.
+    let kept = bundle.sh("cat /proc/keys");
+    let kept = kept.run_with(&["--no-new-keyring"]).ok().out;
+    assert!(!kept.contains(&name), "{kept}");
+    let out = bundle.run().ok().out;
+    assert!(out.contains(&name), "{out}");
+    bundle.sh("sleep 100").detach().ok();
+    let out = bundle.exec_sh("cat /proc/keys").ok().out;
+    assert!(out.contains(&name), "{out}");
+}
+
 #[test]
 fn the_payload_never_shows_the_runtimes_program() {
     let Some(mut bundle) = Bundle::new() else {

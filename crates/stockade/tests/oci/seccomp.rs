@@ -45,6 +45,53 @@ fn seccomp_gives_errno_kills_and_looks_at_arguments() {
     bundle.run().fails("linux.seccomp.syscalls[0].action");
 }
 
+/// What the runtime itself does inside is no part of what the payload may do: the filter comes after it.
+#[test]
+fn the_filter_is_loaded_last() {
+    let Some(mut bundle) = Bundle::new() else {
+        return;
+    };
+    let calls = [
+        "mount",
+        "umount2",
+        "pivot_root",
+        "chroot",
+        "mknodat",
+        "symlinkat",
+        "open_tree",
+        "move_mount",
+        "openat2",
+        "sethostname",
+        "setsid",
+        "setgroups",
+        "setresuid",
+        "setresgid",
+        "setuid",
+        "setgid",
+        "capset",
+        "keyctl",
+        "chdir",
+        "fchdir",
+        "unshare",
+        "setns",
+        "umask",
+        "close_range",
+    ];
+    bundle.config["process"]["noNewPrivileges"] = json!(true);
+    bundle.config["linux"]["seccomp"] =
+        filter(json!([{"names": calls, "action": "SCMP_ACT_KILL_PROCESS"}]));
+    bundle.args(&["true"]).run().ok();
+    assert_eq!(
+        bundle
+            .args(&["mount", "-t", "tmpfs", "x", "/tmp"])
+            .run()
+            .code,
+        128 + 31
+    );
+    bundle.args(&["sleep", "100"]).detach().ok();
+    bundle.call(&["exec", &bundle.id, "true"]).ok();
+}
+
 #[test]
 fn exec_is_under_the_same_filter() {
     let Some(mut bundle) = Bundle::permissive() else {

@@ -73,6 +73,7 @@ fn verbs_on_what_is_not_there() {
 #[test]
 fn names_that_can_be_none() {
     let Some(bundle) = Bundle::new() else { return };
+    bundle.write_config();
     let long = "a".repeat(1100);
     for name in [
         "",
@@ -87,12 +88,29 @@ fn names_that_can_be_none() {
         long.as_str(),
     ] {
         for verb in [
-            "run", "create", "state", "start", "kill", "delete", "pause", "ps",
+            "run",
+            "create",
+            "state",
+            "start",
+            "kill",
+            "delete",
+            "pause",
+            "resume",
+            "ps",
+            "update",
+            "events",
+            "checkpoint",
         ] {
             bundle
                 .call(&[verb, "--", name])
                 .fails("invalid container ID");
         }
+        bundle
+            .call(&["exec", name, "true"])
+            .fails("invalid container ID");
+        bundle
+            .call(&["restore", "--image-path", bundle.path(), "--", name])
+            .fails("invalid container ID");
         bundle
             .call(&["delete", "--force", "--", name])
             .fails("invalid container ID");
