@@ -11,7 +11,7 @@
 //! floor      a bundle turned into C tables, compiled with floor/floor.c
 //! contender  how each runtime spells its verbs
 //! sample     one measured call; count: its system calls; series: many, by several contenders
-//! run, verbs, storm, density, people, clients, gate   the benches
+//! run, verbs, storm, density, jails, people, clients, gate   the benches
 //! table      what is printed
 //! ```
 
@@ -24,6 +24,7 @@ mod count;
 mod density;
 mod floor;
 mod gate;
+mod jails;
 mod options;
 mod people;
 mod podman;
@@ -102,6 +103,7 @@ fn measure(options: &Options, view: View) -> Result<()> {
             Bench::Storm => storm::measure(options, place, &bundles, &contenders)?,
             Bench::Density => density::measure(options, place, &bundles, &contenders)?,
             Bench::Clients => clients::measure(options, place)?,
+            Bench::Jails => jails::measure(options, place, &bundles, &contenders)?,
             Bench::People => people::measure(options, place)?,
         }
     }

@@ -18,6 +18,7 @@ BENCH (default: run)
   storm      `run`, four at a time: containers per second
   density    500 x `run -d`: per second, last 50 over first 50, memory per sleeping container
   gate       fails when our system calls or page faults exceed their share of the floor's
+  jails      a jail whose command ends at once, beside crun and bwrap
   people     `podman run --rm` beside `stockade run --rm` on a stored root
   clients    `run --rm` by podman, docker and ctr, with each runtime; daemons of its own
 
@@ -41,6 +42,7 @@ pub(crate) enum Bench {
     Verbs,
     Storm,
     Density,
+    Jails,
     People,
     Clients,
 }
@@ -162,6 +164,7 @@ fn bench_named(name: &str) -> Result<Bench> {
         "verbs" => Bench::Verbs,
         "storm" => Bench::Storm,
         "density" => Bench::Density,
+        "jails" => Bench::Jails,
         "people" => Bench::People,
         "clients" => Bench::Clients,
         _ => return Err(format!("{name}: no such bench (see --help)").into()),

@@ -19,12 +19,12 @@ const COLUMNS: &[Column] = &[
 ];
 
 /// Makes a whole command line that runs a payload.
-type Spelling<'a> = Box<dyn Fn(&[&str]) -> Command + 'a>;
+pub(crate) type Spelling<'a> = Box<dyn Fn(&[&str]) -> Command + 'a>;
 
 /// One program with its command line.
-struct Person<'a> {
-    name: String,
-    command: Spelling<'a>,
+pub(crate) struct Person<'a> {
+    pub(crate) name: String,
+    pub(crate) command: Spelling<'a>,
     walls: Vec<f64>,
     cpus: Vec<f64>,
     faults: Vec<f64>,
@@ -63,6 +63,15 @@ pub(crate) fn measure(options: &Options, place: &Place) -> Result<()> {
             false
         }
     });
+    sample(options, &mut stage, &mut people)?;
+    add_rows(&mut table, &people, "podman");
+    place.sweep();
+    table.print(options.format);
+    Ok(())
+}
+
+/// Every round of everybody.
+pub(crate) fn sample(options: &Options, stage: &mut Stage, people: &mut [Person]) -> Result<()> {
     for round in 1..=options.rounds {
         for turn in turns(people.len(), round) {
             let person = &mut people[turn];
@@ -72,14 +81,11 @@ pub(crate) fn measure(options: &Options, place: &Place) -> Result<()> {
             person.faults.push(sample.faults);
         }
     }
-    add_rows(&mut table, &people);
-    place.sweep();
-    table.print(options.format);
     Ok(())
 }
 
 impl<'a> Person<'a> {
-    fn new(name: String, command: Spelling<'a>) -> Self {
+    pub(crate) fn new(name: String, command: Spelling<'a>) -> Self {
         Self {
             name,
             command,
@@ -144,11 +150,12 @@ fn our_run(program: &Path, archive: &Path, place: &Place, payload: &[&str]) -> C
     command
 }
 
-fn add_rows(table: &mut Table, people: &[Person]) {
+/// A row for each; the ratio is to the first whose name begins so.
+pub(crate) fn add_rows(table: &mut Table, people: &[Person], peer: &str) {
     let wall = |person: &Person| median(person.walls.iter().copied());
-    let podman = people
+    let theirs = people
         .iter()
-        .find(|person| person.name.starts_with("podman"))
+        .find(|person| person.name.starts_with(peer))
         .map(wall);
     for person in people {
         table.row(
@@ -156,7 +163,7 @@ fn add_rows(table: &mut Table, people: &[Person]) {
             vec![
                 Some(wall(person)),
                 Some(quantile(person.walls.iter().copied(), 0.9)),
-                ratio(Some(wall(person)), podman),
+                ratio(Some(wall(person)), theirs),
                 Some(median(person.cpus.iter().copied())),
                 Some(median(person.faults.iter().copied())),
             ],

@@ -842,14 +842,17 @@ pub fn wait_signal(milliseconds: Option<u64>) -> Result<i32> {
     call!(nr::RT_SIGTIMEDWAIT, &raw const set, 0, time_at, 8).map(|signal| signal as i32)
 }
 
-/// Waits for any blocked signal: its number, and whether kill(2) sent it from outside of this process's pid namespace.
-pub fn wait_signal_from() -> Result<(i32, bool)> {
+/// Waits for any blocked signal, or only looks for one: its number, and whether kill(2) sent it from outside of this
+/// process's pid namespace.
+pub fn wait_signal_from(waits: bool) -> Result<(i32, bool)> {
     const SI_USER: i32 = 0;
     let set = u64::MAX;
     // siginfo_t: si_signo, si_errno, si_code, and after a gap si_pid. Nobody but the kernel says SI_USER to others.
     let mut information = [0i32; 32];
     let at = information.as_mut_ptr();
-    let signal = call!(nr::RT_SIGTIMEDWAIT, &raw const set, at, 0, 8)?;
+    let no_time = [0u64; 2];
+    let time_at = if waits { 0 } else { no_time.as_ptr() as usize };
+    let signal = call!(nr::RT_SIGTIMEDWAIT, &raw const set, at, time_at, 8)?;
     let outside = information[2] == SI_USER && information[4] == 0;
     Ok((signal as i32, outside))
 }

@@ -30,16 +30,28 @@ fn keep() -> ! {
     bare::close_from(0);
     let mut stays = true;
     loop {
-        match bare::wait_signal_from() {
-            Ok((SIGUSR1, true)) => stays = false,
-            Ok((SIGUSR2, true)) => stays = true,
-            _ => {}
-        }
+        stays = told().unwrap_or(stays);
         reap();
         if !stays && is_alone() {
             bare::exit(0);
         }
     }
+}
+
+/// What the signals that have come say, if anything, once there are some. All are taken before anything is done: the
+/// kernel hands them out by number, not as they came. Whoever was told both stays.
+fn told() -> Option<bool> {
+    let mut answer = None;
+    let mut next = bare::wait_signal_from(true);
+    while let Ok(signal) = next {
+        match signal {
+            (SIGUSR1, true) => answer = answer.or(Some(false)),
+            (SIGUSR2, true) => answer = Some(true),
+            _ => {}
+        }
+        next = bare::wait_signal_from(false);
+    }
+    answer
 }
 
 fn reap() {

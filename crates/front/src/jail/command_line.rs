@@ -164,6 +164,9 @@ fn wanted(request: &Request, rest: &[&str]) -> Result<Wanted> {
     }
     let named = |words: &[&str]| Wanted::Named(words.iter().map(|&word| word.to_owned()).collect());
     let removes = operation.remove && !operation.create && !operation.modify;
+    if request.switches.cleans && !removes {
+        return Err(usage("-C goes with -r alone"));
+    }
     if operation.only_remove && !removes {
         return Err(usage("-R goes with neither -c nor -m"));
     }
@@ -322,6 +325,7 @@ mod tests {
             ("-c -f", "-f needs a value"),
             ("-r", "-r needs the jails that are to be removed, or '*'"),
             ("-cR x", "-R goes with neither -c nor -m"),
+            ("-cC x", "-C goes with -r alone"),
             ("web", "nothing to do: say -c, -m, -r or -R"),
             ("-c a b", "unknown parameter"),
             ("-p 0 -c", "-p 0: not a number of commands"),

@@ -15,6 +15,11 @@ pub(super) fn jail() -> Command {
             ('r', None, "Remove jails; with -c, restart them"),
             ('R', None, "Remove jails without their commands"),
             (
+                'C',
+                None,
+                "With -r: run the commands of the end of jails that are gone",
+            ),
+            (
                 'f',
                 Some("FILE"),
                 "The configuration [default: /etc/jail.conf]",

@@ -16,6 +16,9 @@ const PATIENCE_MS: u32 = 2000;
 
 /// `jail -r` and `-R`.
 pub(super) fn remove(shelf: &Shelf<'_>, request: &Request) -> Outcome<i32> {
+    if request.switches.cleans {
+        return clean(shelf, request);
+    }
     let mut failed = false;
     let mut complain = |failure: Failure| {
         eprintln!("{failure}");
@@ -43,6 +46,39 @@ pub(super) fn remove(shelf: &Shelf<'_>, request: &Request) -> Outcome<i32> {
             && let Err(failure) = self::jail(shelf, request, &jail)
         {
             complain(failure);
+        }
+    }
+    Ok(if failed { super::FAILED } else { 0 })
+}
+
+/// `jail -rC`: the commands of the end, for configured jails that are gone already.
+fn clean(shelf: &Shelf<'_>, request: &Request) -> Outcome<i32> {
+    let conf = config::read(request)?;
+    let conf =
+        conf.ok_or_else(|| Failure::new("-C takes the commands of a configuration: -f FILE"))?;
+    let mut failed = false;
+    for name in names(request) {
+        let meant: Vec<&String> = conf
+            .jails()
+            .iter()
+            .filter(|jail| is_meant(name, jail))
+            .collect();
+        if meant.is_empty() {
+            return Err(Failure::new(format!("jail {name:?} is not configured")));
+        }
+        for jail in meant {
+            if shelf.find_living(jail)?.is_some() {
+                eprintln!("{}", about(jail, Failure::new("it is still there")));
+                failed = true;
+                continue;
+            }
+            let values = conf.values(jail)?;
+            let mut told = |what: &str| tell_step(request, jail, what);
+            for parameter in ["exec.poststop", "exec.release"] {
+                run::outside(&values, parameter, &mut told)
+                    .map_err(|failure| about(jail, failure))?;
+            }
+            tell(request, jail, "cleaned up")?;
         }
     }
     Ok(if failed { super::FAILED } else { 0 })

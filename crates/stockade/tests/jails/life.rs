@@ -347,3 +347,44 @@ fn a_jail_needs_something_to_run_or_to_persist() {
     }
     yard.assert_empty();
 }
+
+#[test]
+fn commands_of_the_end_run_for_a_jail_that_is_gone() {
+    let yard = Yard::new();
+    let (root, log) = (yard.root(), yard.path("log"));
+    let conf = yard.conf(&format!(
+        "path = {root}; persist; exec.prestop = \"echo no >>{log}\";
+         exec.poststop = \"echo poststop >>{log}\"; exec.release = \"echo release >>{log}\"; a {{ }} b {{ }}"
+    ));
+    yard.jail(&["-qf", &conf, "-c", "b"]);
+    assert_eq!(yard.jail(&["-f", &conf, "-rC", "a"]), "a: cleaned up\n");
+    assert_eq!(fs::read_to_string(&log).unwrap(), "poststop\nrelease\n");
+    let ran = yard.ran(&["jail", "-f", &conf, "-rC", "b"]);
+    assert_eq!(ran.err, "stockade: jail b: it is still there\n");
+    yard.jail(&["-qR", "b"]);
+    yard.assert_empty();
+}
+
+#[test]
+fn the_commands_go_by_their_own_names() {
+    let yard = Yard::new();
+    for (name, words, wanted) in [
+        ("jail", &["status"][..], "security.jail.jailed: 0\n"),
+        ("jls", &["-j", "nosuch-of-the-tests"], ""),
+        ("jexec", &["nosuch-of-the-tests", "true"], ""),
+        ("rctl", &["jail:nosuch-of-the-tests"], ""),
+    ] {
+        let link = yard.path(name);
+        std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_stockade"), &link).unwrap();
+        let output = std::process::Command::new(&link)
+            .args(words)
+            .output()
+            .unwrap();
+        assert_eq!(String::from_utf8_lossy(&output.stdout), wanted, "{name}");
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(
+            !told.contains("usage") && !told.contains("unknown"),
+            "{name}: {told}"
+        );
+    }
+}
