@@ -169,11 +169,18 @@ fn damaged_marks_are_survived() {
     sweep(own("stopped"), KINDS);
 }
 
+/// Few of them, as every verb looks for half a second whether it stays so: `oci/damaged.rs` has the others.
 #[test]
 fn damaged_records_are_survived() {
     sweep(
         |place, id| place.0.join("store/run").join(id).join("state.json"),
-        all(),
+        [
+            Damage::Text(""),
+            Damage::Gone,
+            Damage::Directory,
+            Damage::Fifo,
+            Damage::Bit(5),
+        ],
     );
 }
 
