@@ -16,7 +16,7 @@ impl Files for Shelf<'_> {
     fn text(&self, path: &str) -> Parsed<String> {
         let number = match path {
             MAIN => Some(0),
-            path => path[1..].parse().ok().map(|number: usize| number + 1),
+            path => path.strip_prefix('/').and_then(|number| number.parse::<u16>().ok()).map(|number| usize::from(number) + 1),
         };
         let found = number.and_then(|number| self.0.get(number));
         let text = found.and_then(|bytes| String::from_utf8(bytes.to_vec()).ok());
