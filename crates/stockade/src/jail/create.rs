@@ -127,6 +127,11 @@ fn parent(shelf: &Shelf<'_>, values: &Values) -> Outcome<Option<Jail>> {
             "jail {name}: {more}: jail {parents} does not have it itself"
         )));
     }
+    if let Some(more) = beyond_network(values, &given) {
+        return Err(Failure::new(format!(
+            "jail {name}: {more}: jail {parents} does not have it itself"
+        )));
+    }
     let level = |values: &Values| values.number("securelevel").unwrap_or(-1);
     if level(values) < level(&given) {
         return Err(Failure::new(format!(
@@ -135,6 +140,29 @@ fn parent(shelf: &Shelf<'_>, values: &Values) -> Outcome<Option<Jail>> {
         )));
     }
     Ok(Some(parent))
+}
+
+/// The first address, or family of them, that a jail's parent does not have itself.
+fn beyond_network(values: &Values, parent: &Values) -> Option<String> {
+    fn bare(text: &str) -> &str {
+        let address = text.split_once('|').map_or(text, |(_, address)| address);
+        address
+            .split_once('/')
+            .map_or(address, |(address, _)| address)
+    }
+    for (family, list) in [("ip4", "ip4.addr"), ("ip6", "ip6.addr")] {
+        if parent.text(family) == Some("inherit") {
+            continue;
+        }
+        if values.text(family) == Some("inherit") {
+            return Some(format!("{family}=inherit"));
+        }
+        let has = |text: &str| parent.list(list).any(|it| bare(it) == bare(text));
+        if let Some(text) = values.list(list).find(|text| !has(text)) {
+            return Some(format!("{list} {text}"));
+        }
+    }
+    None
 }
 
 fn lowered(

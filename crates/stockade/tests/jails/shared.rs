@@ -147,3 +147,21 @@ fn addresses_that_cannot_be_had() {
         yard.assert_empty();
     }
 }
+
+#[test]
+fn a_child_has_no_more_of_the_network_than_its_parent() {
+    let yard = Yard::new();
+    let out = in_network(
+        &yard,
+        "new p 'ip4.addr=va|198.51.100.1' children.max=3
+         for more in ip4=inherit ip6=inherit 'ip4.addr=va|198.51.100.2'; do new p.x $more 2>&1 | sed 's/.*: jail p.x: //' || true; done
+         new p.one ip4.addr=198.51.100.1; py p.one 'tried(lambda: bound(str()))'; jail -qr p",
+    );
+    assert_eq!(
+        out,
+        "ip4=inherit: jail p does not have it itself\n\
+         ip6=inherit: jail p does not have it itself\n\
+         ip4.addr va|198.51.100.2: jail p does not have it itself\n\
+         198.51.100.1\n"
+    );
+}
