@@ -128,6 +128,13 @@ impl Cgroup {
         std::io::Write::write_all(&mut input, b"go\n").unwrap();
         pid
     }
+
+    /// Waits for every process that was started here.
+    fn reap(&mut self) {
+        for child in &mut self.children {
+            child.wait().unwrap();
+        }
+    }
 }
 
 impl Drop for Cgroup {
@@ -339,6 +346,14 @@ fn limits_that_were_set_hold_and_failures_are_counted() {
         shown["Counters"]["memory.oom_kill"]["Failures"].as_u64() > Some(0)
             && shown["Counters"]["memory"]["Failures"].as_u64() > Some(0)
             && shown["Counters"]["memory"]["Peak"].as_u64() > Some(4 << 20)
+    });
+    // Who is being killed counts until it has been waited for; the next shell's first fork would be
+    // refused, and nobody be left to make it three.
+    cgroup.reap();
+    until("empty", || {
+        let row = ok(&["ls", "--format", "json", &name]);
+        let row: serde_json::Value = serde_json::from_str(row.lines().next().unwrap()).unwrap();
+        row["Tasks"] == "0"
     });
     cgroup.process(&name, "for i in 1 2 3 4; do sleep 50 & done; sleep 50");
     until("refused", || {
