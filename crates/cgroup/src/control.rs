@@ -123,11 +123,18 @@ impl Group {
     /// # Errors
     /// When a process could not be signalled.
     pub fn kill(&self) -> Result<()> {
+        match self.kill_all() {
+            // systemd removes the cgroup of a scope as soon as nobody is in it, at any of these steps.
+            Err(_) if self.gone() => Ok(()),
+            other => other,
+        }
+    }
+
+    fn kill_all(&self) -> Result<()> {
         let (leaf, dir) = self.main()?;
         if leaf.version == Version::V2 {
             match file::write(dir, "cgroup.kill", "1") {
-                // systemd removes the cgroup of a scope as soon as nobody is in it.
-                Ok(()) | Err(Errno::NODEV) => return Ok(()),
+                Ok(()) => return Ok(()),
                 Err(Errno::NOENT) => {}
                 Err(errno) => {
                     return Err(file::write_error("cgroup.kill", "1", &leaf.dir(), errno));
@@ -142,6 +149,12 @@ impl Group {
             self.thaw_below();
         }
         killed
+    }
+
+    /// Whether its main cgroup has been removed, and nobody is in it therefore.
+    fn gone(&self) -> bool {
+        let list = self.main().map(|(_, dir)| file::read(dir, "cgroup.procs"));
+        matches!(list, Ok(Err(Errno::NOENT | Errno::NODEV)))
     }
 
     /// Sends `signal` to every process of the container, as they are found.

@@ -57,6 +57,15 @@ fn kill_ends_a_tree_of_processes_and_cgroups_below() {
 }
 
 #[test]
+fn nobody_is_killed_in_a_cgroup_that_has_been_removed() {
+    let cgroup = Cgroup::with(&Resources::default());
+    for leaf in cgroup.group.leaves() {
+        fs::remove_dir(leaf.dir()).expect("an empty cgroup");
+    }
+    cgroup.group.kill().expect("kill");
+}
+
+#[test]
 fn kill_ends_a_fork_bomb() {
     let pids = Some(Pids { limit: Some(100) });
     let mut cgroup = Cgroup::with(&Resources {
